@@ -1,0 +1,23 @@
+"""Mistakes a user can mend, each told in one line that says what to type instead."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(ValueError):
+    """A mistake the user can mend; commands print its text on one line and exit with code 2."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
+    """An error for a name that does not exist: the closest one first, then all there are."""
+    known = list(known)
+    lowered = {option.lower(): option for option in known}
+    near = difflib.get_close_matches(name.lower(), list(lowered), n=1, cutoff=0.5)
+    hint = f"did you mean '{lowered[near[0]]}'? " if near else ""
+    return UserError(f"unknown {kind} '{name}'; {hint}available: {', '.join(known) or 'none'}")
+
+
+def first_line(error: BaseException) -> str:
+    """The type and first line of another library's error, to be quoted in ours."""
+    lines = str(error).strip().splitlines() or ["no message"]
+    return f"{type(error).__name__}: {lines[0].strip()}"

@@ -1,7 +1,6 @@
 """One small grammar for settings in a word: `pgd:steps=50:norm=l2`, `resnet18:classes=10`."""
 
-import inspect
-from collections.abc import Callable
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
@@ -50,14 +49,14 @@ def parse(text: str) -> tuple[str, dict[str, Any]]:
     return name, settings
 
 
-def call(factory: Callable, settings: dict[str, Any], what: str) -> Any:
-    """`factory(**settings)`, with the settings' names checked first.
+def check(settings: dict[str, Any], known: Iterable[str], what: str) -> dict[str, Any]:
+    """The settings themselves, when all their names are known.
 
     Raises:
-        UserError: the factory does not take one of the settings.
+        UserError: one is not.
     """
-    known = list(inspect.signature(factory).parameters)
+    known = list(known)
     for key in settings:
         if key not in known:
             raise unknown(f"setting of {what}", key, known)
-    return factory(**settings)
+    return settings

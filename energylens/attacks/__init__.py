@@ -1,0 +1,39 @@
+"""Attacks by name. Each is a frozen dataclass of settings that can be called; torch loads with the call.
+
+`attack(model, x, y, *, index=None, target=None, observe=None) -> x_adv`, images and eps in pixel units.
+"""
+
+import dataclasses
+import re
+
+from energylens import spec
+from energylens.attacks.pgd import PGD
+from energylens.errors import unknown
+
+ATTACKS = {
+    "pgd": PGD(),
+    "pgd-kl": PGD(loss="kl", start="tiny"),
+    "pgd-t": PGD(loss="targeted-ce"),
+}
+
+
+def parse(text: str) -> PGD:
+    """The attack of a reference such as `pgd` or `pgd:steps=50:norm=l2`.
+
+    Raises:
+        UserError: unknown attack or setting, or a value that the attack refuses.
+    """
+    name, settings = spec.parse(text)
+    if name not in ATTACKS:
+        raise unknown("attack", name, ATTACKS)
+    fields = [field.name for field in dataclasses.fields(ATTACKS[name])]
+    return dataclasses.replace(ATTACKS[name], **spec.check(settings, fields, f"attack {name}"))
+
+
+def title(name: str) -> str:
+    """How a figure names an attack: `pgd-eps0.2` is `PGD-20`, its number of steps beside it."""
+    base = max((known for known in ATTACKS if name.startswith(known)), key=len, default=name)
+    if base not in ATTACKS:
+        return name
+    steps = re.search(r"-steps(\d+)", name)
+    return f"{base.upper()}-{steps.group(1) if steps else ATTACKS[base].steps}"

@@ -1,0 +1,42 @@
+"""What an attack climbs: functions of the logits at x*, one value per image.
+
+`LOSSES[name](model, x, y, target)` prepares what does not change along the way and returns
+`loss(logits) -> [B]`, to be increased.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from energylens.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Loss = Callable[["Tensor"], "Tensor"]
+
+
+def _ce(logits: Tensor, y: Tensor) -> Tensor:
+    return -logits.log_softmax(1).gather(1, y[:, None])[:, 0]
+
+
+def ce(model, x: Tensor, y: Tensor, target: Tensor | None) -> Loss:
+    """Cross-entropy of the true class (Madry et al. 2018, arXiv:1706.06083)."""
+    return lambda logits: _ce(logits, y)
+
+
+def kl(model, x: Tensor, y: Tensor, target: Tensor | None) -> Loss:
+    """KL(p(. | x) || p(. | x*)), blind to labels (Zhang et al. 2019, arXiv:1901.08573)."""
+    natural = model(x).detach().log_softmax(1)
+    return lambda logits: (natural.exp() * (natural - logits.log_softmax(1))).sum(1)
+
+
+def targeted_ce(model, x: Tensor, y: Tensor, target: Tensor | None) -> Loss:
+    """Minus the cross-entropy of the wanted class (Mirza et al. 2024, section 3.1)."""
+    if target is None:
+        raise UserError("loss='targeted-ce' needs the wanted classes: pass target=, int64 of shape [B]")
+    return lambda logits: -_ce(logits, target)
+
+
+LOSSES = {"ce": ce, "kl": kl, "targeted-ce": targeted_ce}

@@ -1,0 +1,117 @@
+"""A claim of the paper as code: a function of tables that returns a Verdict.
+
+A figure lists its claims in `CLAIMS`; each takes the figure's tables by name. What would count for
+and against is written in the code before the numbers are seen.
+"""
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+import pandas as pd
+
+HOLDS, FAILS, CANNOT_TELL = "holds", "fails", "cannot tell"
+LEVEL = 0.05
+"""a claim is decided when the chance of the opposite is below this"""
+Z95 = NormalDist().inv_cdf(0.975)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a table says about a claim."""
+
+    claim: str
+    """the claim in one sentence"""
+    outcome: str
+    """`holds`, `fails` or `cannot tell`"""
+    number: float = math.nan
+    interval: tuple[float, float] = (math.nan, math.nan)
+    """95 %"""
+    n: int = 0
+    """how many units (models, images) the number rests on"""
+    detail: str = ""
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        numbers = f"{self.number:.3f} [{low:.3f}, {high:.3f}], n = {self.n}; " if self.n else ""
+        return f"{self.outcome:<11} {self.claim} ({numbers}{self.detail})"
+
+
+Claim = Callable[..., Verdict]
+
+
+def wilson(successes: int, n: int) -> tuple[float, float]:
+    """95 % interval of a proportion (Wilson 1927)."""
+    center = (successes + Z95**2 / 2) / (n + Z95**2)
+    half = Z95 / (n + Z95**2) * math.sqrt(successes * (n - successes) / n + Z95**2 / 4)
+    return max(0.0, center - half), min(1.0, center + half)
+
+
+def spearman(a: np.ndarray, b: np.ndarray) -> float:
+    """Rank correlation, ties at their mean rank."""
+    return _pearson(pd.Series(a).rank().to_numpy(), pd.Series(b).rank().to_numpy())
+
+
+def _pearson(a: np.ndarray, b: np.ndarray) -> float:
+    a, b = a - a.mean(), b - b.mean()
+    size = math.sqrt((a @ a) * (b @ b))
+    return float(a @ b) / size if size > 0 else math.nan
+
+
+def permutation_p(a: np.ndarray, b: np.ndarray, seed: int = 0) -> tuple[float, float]:
+    """How often chance gives a rank correlation as low, and as high, as that of a and b.
+
+    All orders of b up to 8 values, 100,000 random ones above.
+    """
+    ranks_a, ranks_b = pd.Series(a).rank().to_numpy(), pd.Series(b).rank().to_numpy()
+    if len(a) <= 8:
+        orders = np.array(list(itertools.permutations(ranks_b)))
+    else:
+        rng = np.random.default_rng(seed)
+        orders = np.vstack([ranks_b, rng.permuted(np.tile(ranks_b, (99_999, 1)), axis=1)])
+    sums, seen = orders @ ranks_a, ranks_b @ ranks_a  # the correlation grows with this sum
+    return float((sums <= seen + 1e-9).mean()), float((sums >= seen - 1e-9).mean())
+
+
+def spearman_interval(rho: float, n: int) -> tuple[float, float]:
+    """95 % interval of a rank correlation (Bonett and Wright 2000, eq. 3)."""
+    if abs(rho) == 1:
+        return (rho, rho)
+    center, half = math.atanh(rho), Z95 * math.sqrt((1 + rho**2 / 2) / (n - 3))
+    return math.tanh(center - half), math.tanh(center + half)
+
+
+def falls_with(claim: str, cause: pd.Series, effect: pd.Series) -> Verdict:
+    """Does the effect fall as the cause grows, over models? By rank correlation and permutation.
+
+    Holds (fails) when fewer than 5 % of all orders give a correlation as low (as high).
+    """
+    both = pd.concat([cause, effect], axis=1, keys=["cause", "effect"]).dropna()
+    n = len(both)
+    if n < 4:
+        return Verdict(claim, CANNOT_TELL, detail=f"{n} models; 4 are the fewest that could decide it")
+    a, b = both["cause"].to_numpy(), both["effect"].to_numpy()
+    rho = spearman(a, b)
+    if math.isnan(rho):
+        return Verdict(claim, CANNOT_TELL, detail=f"all {n} models have the same value")
+    low, high = permutation_p(a, b)
+    outcome = HOLDS if low < LEVEL else FAILS if high < LEVEL else CANNOT_TELL
+    detail = f"Spearman over models, permutation p = {low if rho < 0 else high:.4f}"
+    return Verdict(claim, outcome, rho, spearman_interval(rho, n), n, detail)
+
+
+def above_zero(claim: str, statistic: Callable[[np.ndarray], float], n: int, detail: str, seed: int = 0) -> Verdict:
+    """Is a statistic of images above zero? By the bootstrap over images (1,000 draws).
+
+    Holds (fails) when the whole 95 % interval lies above (below) zero.
+    """
+    if n < 2:
+        return Verdict(claim, CANNOT_TELL, detail=f"{n} images")
+    rng = np.random.default_rng(seed)
+    draws = [statistic(rng.integers(n, size=n)) for _ in range(1000)]
+    low, high = (float(bound) for bound in np.quantile(draws, [0.025, 0.975]))
+    outcome = HOLDS if low > 0 else FAILS if high < 0 else CANNOT_TELL
+    return Verdict(claim, outcome, statistic(np.arange(n)), (low, high), n, detail)

@@ -1,0 +1,157 @@
+"""Data references -> images and labels. `load("cifar10:test", samples=300)`.
+
+Images stay uint8 (or float32 where the source is) until a batch of them is asked for.
+"""
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from energylens import paths
+from energylens.data import files, named
+from energylens.data.files import Arrays
+from energylens.errors import UserError, first_line, unknown
+
+SPLITS = ("train", "test", "val")
+
+
+@dataclass(frozen=True)
+class Data:
+    """A labelled set of images, or an ordered selection of it."""
+
+    name: str
+    """the reference without its folders"""
+    split: str
+    images: Tensor = field(repr=False)
+    """[N, C, H, W] uint8, or float32 in [0, 1]"""
+    labels: Tensor = field(repr=False)
+    """[N] int64"""
+    index: np.ndarray = field(repr=False)
+    """which of the N images are selected, in order"""
+    shuffle_seed: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @property
+    def selection(self) -> str:
+        """In words: which images these are."""
+        if self.shuffle_seed is None:
+            how = "all" if len(self) == len(self.labels) else "first"
+        else:
+            how = f"drawn with seed {self.shuffle_seed}:"
+        return f"{how} {len(self)} of {len(self.labels)} {self.split} images"
+
+    @cached_property
+    def sha(self) -> str:
+        """SHA-256 of all images and labels of the split, whatever is selected."""
+        digest = hashlib.sha256()
+        for array in (self.images, self.labels):
+            digest.update(f"{array.dtype}{tuple(array.shape)}".encode())
+            digest.update(array.contiguous().numpy())
+        return digest.hexdigest()
+
+    def batch(self, start: int, stop: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Images [B, C, H, W] float32 in [0, 1], labels [B], places in the split [B]."""
+        index = torch.from_numpy(self.index[start:stop])
+        x = self.images[index]
+        x = x.float() / 255 if x.dtype == torch.uint8 else x
+        return x, self.labels[index], index
+
+    def take(self, samples: int | None, shuffle_seed: int | None = None) -> "Data":
+        """The first `samples` images, or that many drawn without replacement by a seed.
+
+        Raises:
+            UserError: there are fewer.
+        """
+        total = len(self.labels)
+        if samples is not None and not 1 <= samples <= total:
+            raise UserError(f"--samples {samples}: {self.name}:{self.split} has {total} images; ask for 1 to {total}")
+        order = np.arange(total)
+        if shuffle_seed is not None:
+            order = np.random.default_rng(shuffle_seed).permutation(total)
+        return replace(self, index=order[:samples], shuffle_seed=shuffle_seed)
+
+
+def load(
+    reference: str, *, data_dir: Path | None = None, samples: int | None = None, shuffle_seed: int | None = None
+) -> Data:
+    """The images of a reference: `digits`, `cifar10:train`, an `.npz`, a folder, `FILE.py:function`.
+
+    Args:
+        reference: a name or path, with `:train` or `:test` behind it (default test).
+        data_dir: where named sets are looked for and downloaded to.
+        samples: how many images, all if None.
+        shuffle_seed: draw them with this seed instead of taking the first.
+
+    Raises:
+        UserError: unknown name, nothing there, unreadable, or images that are not in [0, 1].
+    """
+    source, split = _split(reference)
+    data_dir = data_dir or paths.data_dir()
+    if source in named.SETS:
+        arrays = named.SETS[source](split, data_dir)
+        name = source
+    else:
+        path, _, function = source.partition(".py:")
+        name = Path(source).name if not function else f"{Path(path).name}.py:{function}"
+        arrays = _from_path(source, split)
+    images, labels = _checked(name, arrays)
+    return Data(name, split, images, labels, np.arange(len(labels))).take(samples, shuffle_seed)
+
+
+def _split(reference: str) -> tuple[str, str]:
+    source, _, split = reference.rpartition(":")
+    return (source, split) if source and split in SPLITS else (reference, "test")
+
+
+def _from_path(source: str, split: str) -> Arrays:
+    path, _, function = source.partition(".py:")
+    if function:
+        try:
+            return paths.function(Path(f"{path}.py"), function)()
+        except UserError:
+            raise
+        except Exception as error:
+            raise UserError(f"{source} failed ({first_line(error)})") from error
+    if not Path(source).exists():
+        if "/" in source or "." in source:
+            raise UserError(f"no data at {source}; give an .npz, a folder, FILE.py:function or one of: {named.KNOWN}")
+        base, _, suffix = source.partition(":")
+        if base in named.SETS:
+            raise unknown(f"split of {base}", suffix, named.SPLITS)
+        raise unknown("data set", source, named.SETS)
+    if Path(source).is_dir():
+        return files.folder(Path(source), split)
+    if source.endswith(".npz"):
+        return files.npz(Path(source))
+    raise UserError(f"{source} is no data set; give an .npz, a folder or FILE.py:function")
+
+
+def _checked(name: str, arrays: Arrays) -> tuple[Tensor, Tensor]:
+    """Tensors of the right shape and range, or one line that says what is wrong."""
+    try:
+        images, labels = (torch.as_tensor(np.asarray(array)) for array in arrays)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"data {name} must be (images, labels) as arrays ({first_line(error)})") from error
+    if images.dim() != 4 or labels.shape != images.shape[:1] or not len(labels):
+        shapes = f"{tuple(images.shape)} and {tuple(labels.shape)}"
+        raise UserError(f"data {name} has images and labels of shape {shapes}; wanted [N, C, H, W] and [N]")
+    if labels.is_floating_point() and not torch.equal(labels, labels.round()):
+        raise UserError(f"labels of {name} are not whole numbers; give class indices 0 to K-1")
+    if int(labels.min()) < 0:
+        raise UserError(f"label {int(labels.min())} in {name} is below 0; give class indices 0 to K-1")
+    if images.dtype != torch.uint8:
+        images = images.float()
+        low, high = float(images.min()), float(images.max())
+        if not (low >= 0 and high <= 1):
+            raise UserError(
+                f"images of {name} lie in [{low:.3g}, {high:.3g}], not in [0, 1]; give uint8, or floats before any "
+                "normalisation (that belongs into the model)"
+            )
+    return images.contiguous(), labels.long()

@@ -1,0 +1,1 @@
+"""Shared parts of figures: `(ax, table) -> None`. Nothing here imports torch."""

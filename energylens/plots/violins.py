@@ -1,0 +1,44 @@
+"""Half violins: two distributions back to back, one pair a category."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cbook import violin_stats
+from matplotlib.mlab import GaussianKDE
+
+HALF_WIDTH = 0.42
+
+
+def halves(ax: Axes, groups: dict[str, tuple[pd.Series, pd.Series]], colours: tuple[str, str], labels) -> None:
+    """Draw one pair of half violins per group, on the vertical axis' own scale.
+
+    The density is estimated in the coordinates that are drawn (after a symlog axis' transform), so
+    equal areas are equal shares of images. Medians are marked by a bar, the middle half by a box.
+
+    Args:
+        ax: its y scale is set already.
+        groups: label of a group -> values of the left and of the right half; NaN is left out.
+        colours: of the left and the right halves.
+        labels: legend texts of the halves.
+    """
+    axis = ax.yaxis.get_transform()
+    for place, pair in enumerate(groups.values()):
+        for values, side, colour, label in zip(pair, (-1, 1), colours, labels, strict=True):
+            _half(ax, values.dropna().to_numpy(float), place, side, colour, axis, label if place == 0 else None)
+    ax.set_xticks(range(len(groups)), list(groups))
+    ax.set_xlim(-0.6, len(groups) - 0.4)
+
+
+def _half(ax: Axes, values: np.ndarray, place: int, side: int, colour: str, axis, label: str | None) -> None:
+    if len(values) == 0:
+        return
+    drawn = axis.transform(values)
+    if np.ptp(drawn) > 0:
+        stats = violin_stats(drawn, lambda data, at: GaussianKDE(data).evaluate(at), points=200)[0]
+        width = HALF_WIDTH * stats["vals"] / stats["vals"].max()
+        heights = axis.inverted().transform(stats["coords"])
+        ax.fill_betweenx(heights, place, place + side * width, color=colour, linewidth=0, label=label)
+    low, middle, high = axis.inverted().transform(np.quantile(drawn, [0.25, 0.5, 0.75]))
+    bar = place + side * 0.04
+    ax.plot([bar, bar], [low, high], color="black", linewidth=1.6, alpha=0.6, solid_capstyle="butt")
+    ax.plot([place, place + side * 0.14], [middle, middle], color="black", linewidth=0.8)

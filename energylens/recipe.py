@@ -1,0 +1,43 @@
+"""Everything that decides one table's numbers. Reading a recipe imports no torch."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from energylens.attacks import PGD
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What an analysis measures: which models, on which images, under which attacks."""
+
+    models: tuple[str, ...]
+    """references, `NAME=REFERENCE` for a display name"""
+    data: str
+    attacks: tuple[PGD, ...]
+    samples: int | None = None
+    """the first this many images; None for all"""
+    shuffle_seed: int | None = None
+    """draw the images with this seed instead"""
+
+    def override(
+        self,
+        models: list[str] | None = None,
+        data: str | None = None,
+        samples: int | None = None,
+        shuffle_seed: int | None = None,
+        eps: float | None = None,
+        seed: int | None = None,
+    ) -> Recipe:
+        """The same recipe with a user's choices; None keeps what it says. `eps` and `seed` go to every attack."""
+        chosen = {
+            "models": tuple(models) if models else None,
+            "data": data,
+            "samples": samples,
+            "shuffle_seed": shuffle_seed,
+        }
+        given = {key: value for key, value in (("eps", eps), ("seed", seed)) if value is not None}
+        attacks = tuple(dataclasses.replace(attack, **given) for attack in self.attacks)
+        kept = {key: value for key, value in chosen.items() if value is not None}
+        return dataclasses.replace(self, attacks=attacks, **kept)

@@ -1,0 +1,194 @@
+"""EnergyTable: a DataFrame of fixed columns, in parquet, one row per model, attack and image.
+
+Files lie as `points/model=NAME/attack=NAME/part-KEY-START-STOP.parquet`, so that
+`pandas.read_parquet(DIR / "points")` simply works. Names that begin with `_` or `.` are skipped by readers.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote, unquote
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from energylens.errors import UserError, first_line
+
+NATURAL = "natural"
+
+SCHEMA = pa.schema(
+    [
+        ("model_ref", pa.string()),  # the reference without its folders
+        ("model_sha", pa.string()),
+        ("data", pa.string()),
+        ("split", pa.string()),
+        ("eps", pa.float64()),  # null for natural images, and for attacks without a bound
+        ("norm", pa.string()),
+        ("seed", pa.int64()),
+        ("precision", pa.string()),  # of the search; logits are float32 always
+        ("key", pa.string()),
+        ("sample", pa.int64()),  # index in the split
+        ("label", pa.int32()),
+        ("target", pa.int32()),
+        ("status", pa.string()),
+        ("clean_correct", pa.bool_()),
+        ("pred", pa.int32()),
+        ("energy", pa.float32()),  # E(x), nats
+        ("joint_energy", pa.float32()),  # E(x, y)
+        ("target_energy", pa.float32()),  # E(x, target)
+        ("ce", pa.float32()),
+        ("entropy", pa.float32()),
+        ("prob_margin", pa.float32()),
+        ("logit_margin", pa.float32()),
+        ("linf", pa.float32()),  # distance to the natural image, pixel units
+        ("l2", pa.float32()),
+    ]
+)
+STATUSES = ("natural", "success", "best_effort", "clean_fallback", "not_attacked", "generated", "nan")
+MEASURED = ["pred", "energy", "joint_energy", "ce", "entropy", "prob_margin", "logit_margin"]
+"""the columns that `pairs` sets side by side"""
+
+
+class Part(NamedTuple):
+    """One shard on disk: images START to STOP of a selection, measured under KEY."""
+
+    path: Path
+    key: str
+    start: int
+    stop: int
+
+
+def folder(points: Path, model: str, attack: str) -> Path:
+    """Where the shards of a model and attack lie."""
+    return points / f"model={quote(model, safe=' ()+')}" / f"attack={quote(attack, safe=' ')}"
+
+
+def parts(where: Path) -> list[Part]:
+    """The shards in a folder, by their names, in order of their images."""
+    found = []
+    for path in where.glob("part-*.parquet"):
+        match = re.fullmatch(r"part-([0-9a-f]{8})-(\d+)-(\d+)", path.stem)
+        if match:
+            found.append(Part(path, match[1], int(match[2]), int(match[3])))
+    return sorted(found, key=lambda part: part.start)
+
+
+def write(columns: dict[str, Any], where: Path, start: int, stop: int, provenance: dict[str, Any]) -> Path:
+    """Write one shard: under a name that readers skip, synced, then renamed. What exists is whole.
+
+    Raises:
+        UserError: the disk is full or read-only.
+    """
+    table = pa.table([columns[field.name] for field in SCHEMA], schema=SCHEMA)
+    table = table.replace_schema_metadata({"energylens": json.dumps(provenance, sort_keys=True)})
+    path = where / f"part-{provenance['key']}-{start}-{stop}.parquet"
+    hidden = where / f".{path.name}.{os.getpid()}"
+    try:
+        where.mkdir(parents=True, exist_ok=True)
+        with open(hidden, "wb") as file:
+            pq.write_table(table, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(hidden, path)
+    except OSError as error:
+        hidden.unlink(missing_ok=True)
+        raise UserError(f"cannot write {path} ({first_line(error)}); choose another folder with --tables") from error
+    return path
+
+
+def provenance(path: Path) -> dict[str, Any]:
+    """What a shard says it was measured from.
+
+    Raises:
+        UserError: the file is broken, or no shard of ours.
+    """
+    try:
+        stored = pq.read_schema(path).metadata or {}
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(f"{path} cannot be read ({first_line(error)}); delete it and measure it again") from error
+    if b"energylens" not in stored:
+        raise UserError(f"{path} is no energy table of ours; move it out of the folder")
+    return json.loads(stored[b"energylens"])
+
+
+def open(points: Path, models: Iterable[str], attacks: Iterable[str], samples: int | None = None) -> pd.DataFrame:
+    """The rows of these models and attacks, natural images included, models and attacks in this order.
+
+    Args:
+        points: the folder `TABLES/ANALYSIS/points`.
+        models: display names.
+        attacks: attack names, without `natural`.
+        samples: the first this many images of the measured selection; None for all of it.
+
+    Returns:
+        An EnergyTable; `attrs["provenance"]` holds one record per model and attack.
+
+    Raises:
+        UserError: something is not there, and has to be measured first.
+    """
+    models, attacks = list(models), [NATURAL, *attacks]
+    frames, records = [], []
+    for model in models:
+        for attack in attacks:
+            rows, record = _rows(folder(points, model, attack), model, attack, samples)
+            frames.append(rows.assign(model=model, attack=attack))
+            records.append(record | {"model": model})
+    table = pd.concat(frames, ignore_index=True)
+    table["model"] = pd.Categorical(table["model"], models)
+    table["attack"] = pd.Categorical(table["attack"], attacks)
+    table.attrs["provenance"] = records
+    return table
+
+
+def _rows(where: Path, model: str, attack: str, samples: int | None) -> tuple[pd.DataFrame, dict[str, Any]]:
+    found = parts(where)
+    if not found:
+        raise UserError(f"no table of '{model}' under '{attack}' in {where.parent.parent}; measure it: leave out --no-measure")
+    record = provenance(found[0].path)
+    wanted = record["images"] if samples is None else samples
+    position, chunks = 0, []
+    for part in found:
+        if part.start > position or position >= wanted:
+            break
+        rows = pq.read_table(part.path, partitioning=None).to_pandas()
+        chunks.append(rows.iloc[position - part.start : wanted - part.start])
+        position = max(position, part.stop)
+    if position < wanted or len({part.key for part in found}) > 1:
+        raise UserError(
+            f"the table of '{model}' under '{attack}' has {position} of {wanted} images; "
+            "measure the rest: leave out --no-measure"
+        )
+    return pd.concat(chunks, ignore_index=True), record
+
+
+def pairs(table: pd.DataFrame) -> pd.DataFrame:
+    """Each adversarial row beside its natural image.
+
+    Returns:
+        The adversarial rows, with `energy_natural`, `pred_natural`, ... and
+        `delta_energy` = E(x) - E(x*), `delta_joint_energy` = E(x, y) - E(x*, y) (natural minus
+        adversarial: negative means that the attack raised the energy).
+
+    Raises:
+        UserError: an adversarial row has no natural one.
+
+    Source: Mirza et al. 2024 (arXiv:2407.06315), section 3.2.
+    """
+    key = ["model", "model_sha", "data", "split", "sample"]
+    natural = table.loc[table["attack"] == NATURAL, key + MEASURED]
+    adversarial = table[table["attack"] != NATURAL]
+    both = adversarial.merge(natural, on=key, how="left", suffixes=("", "_natural"), validate="many_to_one")
+    if both["pred_natural"].isna().any():
+        raise UserError(f"{int(both['pred_natural'].isna().sum())} adversarial rows have no natural row beside them")
+    for column in ("energy", "joint_energy"):
+        both[f"delta_{column}"] = both[f"{column}_natural"] - both[column]
+    return both
+
+
+def model_of(path: Path) -> str:
+    """The display name in a shard's path."""
+    return unquote(path.parent.parent.name.removeprefix("model="))

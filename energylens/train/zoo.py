@@ -1,0 +1,62 @@
+"""The demo zoo: small networks on the digits that ship with the package, and how they were made."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from energylens import data as datasets
+from energylens.attacks import PGD
+from energylens.data import Data
+from energylens.train.loop import Settings, train
+
+FULL, HALF, STANDARD = Settings(), Settings(eps=0.1, epochs=16), Settings(epochs=12)
+ZOO = {
+    "sat": ("sat", 6, FULL),
+    "trades": ("trades", 6, FULL),
+    "weat-nat": ("weat-nat", 6, FULL),
+    "weat-adv": ("weat-adv", 6, FULL),
+    "sat-half": ("sat", 6, HALF),
+    "standard-14": ("standard", 14, STANDARD),
+    "standard-10": ("standard", 10, STANDARD),
+    "standard-6": ("standard", 6, STANDARD),
+}
+"""name -> objective, depth, recipe"""
+
+
+def build(out: Path, say: Callable[[str], None] = print) -> None:
+    """Train all networks of the zoo and save them as OUT/NAME.safetensors.
+
+    One thread a network, as many at once as there are cores: the weights do not depend on the machine's size.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    with ProcessPoolExecutor(initializer=torch.set_num_threads, initargs=(1,), mp_context=get_context("spawn")) as pool:
+        for line in pool.map(_build_one, ZOO, [out] * len(ZOO)):
+            say(line)
+
+
+def _build_one(name: str, out: Path) -> str:
+    objective, depth, settings = ZOO[name]
+    arch = f"small-resnet:depth={depth}"
+    net = train(objective, arch, datasets.load("digits:train"), settings)
+    about = {"arch": arch, "objective": objective, "data": "digits:train", **dataclasses.asdict(settings)}
+    about |= accuracies(net, datasets.load("digits:test"), settings.eps) | {"torch": torch.__version__}
+    weights = {key: value.contiguous() for key, value in net.state_dict().items()}
+    save_file(weights, out / f"{name}.safetensors", {"energylens": json.dumps(about, sort_keys=True)})
+    clean, robust = about["clean_accuracy"], about["pgd20_accuracy"]
+    return f"{name}: clean {clean:.3f}, PGD-20 at eps {settings.eps} {robust:.3f}, {about['test_images']} images"
+
+
+def accuracies(net: nn.Module, test_set: Data, eps: float) -> dict[str, float | int]:
+    """Clean and PGD-20 accuracy (Linf, step eps/4, one uniform start) on the selected images."""
+    x, y, index = test_set.batch(0, len(test_set))
+    x_adv = PGD(eps=eps)(net, x, y, index=index)
+    with torch.no_grad():
+        clean, robust = ((net(images).argmax(1) == y).float().mean().item() for images in (x, x_adv))
+    return {"clean_accuracy": clean, "pgd20_accuracy": robust, "test_images": len(y)}

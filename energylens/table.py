@@ -89,7 +89,7 @@ def write(columns: dict[str, Any], where: Path, start: int, stop: int, provenanc
     hidden = where / f".{path.name}.{os.getpid()}"
     try:
         where.mkdir(parents=True, exist_ok=True)
-        with open(hidden, "wb") as file:
+        with hidden.open("wb") as file:
             pq.write_table(table, file)
             file.flush()
             os.fsync(file.fileno())

@@ -12,12 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from energylens import paths
+from energylens import paths, references
 from energylens.data import files, named
 from energylens.data.files import Arrays
 from energylens.errors import UserError, first_line, unknown
-
-SPLITS = ("train", "test", "val")
 
 
 @dataclass(frozen=True)
@@ -92,22 +90,12 @@ def load(
     Raises:
         UserError: unknown name, nothing there, unreadable, or images that are not in [0, 1].
     """
-    source, split = _split(reference)
+    source, split = references.split(reference)
     data_dir = data_dir or paths.data_dir()
-    if source in named.SETS:
-        arrays = named.SETS[source](split, data_dir)
-        name = source
-    else:
-        path, _, function = source.partition(".py:")
-        name = Path(source).name if not function else f"{Path(path).name}.py:{function}"
-        arrays = _from_path(source, split)
+    name = references.data_name(reference)[0]
+    arrays = named.SETS[source](split, data_dir) if source in named.SETS else _from_path(source, split)
     images, labels = _checked(name, arrays)
     return Data(name, split, images, labels, np.arange(len(labels))).take(samples, shuffle_seed)
-
-
-def _split(reference: str) -> tuple[str, str]:
-    source, _, split = reference.rpartition(":")
-    return (source, split) if source and split in SPLITS else (reference, "test")
 
 
 def _from_path(source: str, split: str) -> Arrays:

@@ -20,6 +20,7 @@ from torch import nn
 from energylens import paths
 from energylens.errors import UserError, first_line, unknown
 from energylens.models import architectures, files, robustbench
+from energylens.references import named
 
 ZOO = Path(__file__).parent / "zoo"
 FORMS = "demo:NAME, robustbench:DATASET/THREAT/NAME, FILE.py:function, FILE.safetensors or weights.pt@resnet18:classes=10"
@@ -54,25 +55,6 @@ def load(reference: str, *, model_dir: Path | None = None, trust: bool = False) 
         return _called(reference, _imported(reference))
     hint = f"; say its architecture: {reference}@resnet18:classes=10" if Path(reference).is_file() else ""
     raise UserError(f"'{reference}' is no model reference{hint or f'; write {FORMS}'}")
-
-
-def named(reference: str) -> tuple[str, str]:
-    """Display name and bare reference: `SAT=demo:sat` -> ("SAT", "demo:sat"); a default name if none is given."""
-    match = re.match(r"([^:@/=]+)=(.+)", reference)
-    if match:
-        return match.group(1).strip(), match.group(2)
-    tail = reference.rpartition("@")[0] or reference
-    tail = re.split(r"[:/]", tail)[-1]
-    return re.sub(r"\.(safetensors|pt|pth|th)$", "", tail), reference
-
-
-def public(reference: str) -> str:
-    """The bare reference without its folders, as it is stored in tables."""
-    reference = named(reference)[1]
-    if reference.startswith("robustbench:"):
-        return reference
-    file, at, arch = reference.rpartition("@")
-    return f"{Path(file).name}@{arch}" if at else Path(arch).name
 
 
 def demo(name: str) -> Path:

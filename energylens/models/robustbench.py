@@ -1,5 +1,6 @@
 """RobustBench's models by reference: `robustbench:cifar10/Linf/Engstrom2019Robustness`."""
 
+import importlib.util
 import os
 from pathlib import Path
 from unittest import mock
@@ -26,10 +27,20 @@ def _entry(reference: str):
             known = {getattr(key, "value", key): key for key in level}
             name = next((option for option in known if option.lower() == part.lower()), None)
             if name is None:
-                raise unknown(f"RobustBench {kind}", part, known)
+                raise UserError(f"{unknown(f'RobustBench {kind}', part, known)}{_overwritten()}")
             found.append(name)
             level = level[known[name]]
     return *found, level
+
+
+def _overwritten() -> str:
+    """A hint, where another package has put an older robustbench over the installed one."""
+    if importlib.util.find_spec("torchattacks") is None:
+        return ""
+    return (
+        ". torchattacks 3.5.1 overwrites robustbench with its copy of 2022; if this name should be there: "
+        "pip install --force-reinstall --no-deps robustbench"
+    )
 
 
 def missing(reference: str, model_dir: Path) -> dict[Path, str]:

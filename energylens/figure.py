@@ -1,0 +1,40 @@
+"""`python -m energylens.figure NAME`: measure what is missing, draw, and say whether the paper's claims hold."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from energylens import command, options
+
+app = command.app()
+
+
+@app.command()
+@options.expand
+def figure(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Figures or tables, such as fig4.")],
+    choice: options.Choice,
+    place: options.Place,
+    scale: Annotated[str, typer.Option(metavar="demo|paper", help="Digits in minutes, or the paper's setting.")] = "demo",
+    out: Annotated[Path, typer.Option(help="Folder of the pictures.")] = Path("out"),
+    formats: Annotated[
+        list[str] | None, typer.Option("--format", help="png, pdf or svg; repeat for more. Default: png and pdf.")
+    ] = None,
+    no_measure: Annotated[bool, typer.Option("--no-measure", help="Draw from the tables that are there.")] = False,
+) -> None:
+    """Draw figures and tables of the paper, measuring first what is missing."""
+    os.environ.setdefault("MPLBACKEND", "agg")
+    from energylens import draw
+
+    jobs = [draw.job(name, scale, choice, formats or ["png", "pdf"]) for name in names]
+    for job in jobs:
+        if not no_measure:
+            job.measure(place, command.progress)
+        for line in job.draw(place.tables, out):
+            print(line)
+
+
+if __name__ == "__main__":
+    command.main(app, "python -m energylens.figure")

@@ -1,0 +1,109 @@
+"""Command-line options that several commands take, each written once.
+
+A command takes these dataclasses as parameters; `expand` turns every field into an option.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, get_type_hints
+
+import typer
+
+from energylens import spec
+from energylens.errors import UserError, first_line
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Which images."""
+
+    data: Annotated[str | None, typer.Option(help="A data reference, such as cifar10:test.")] = None
+    samples: Annotated[int | None, typer.Option(help="Take the first N images; all if not given.")] = None
+    shuffle_seed: Annotated[int | None, typer.Option(min=0, help="Draw the images with this seed instead.")] = None
+
+
+@dataclass(frozen=True)
+class Choice(Sample):
+    """What to measure, where it differs from the recipe."""
+
+    models: Annotated[
+        list[str] | None, typer.Option("--models", help="A model reference, or NAME=REFERENCE; repeat for more.")
+    ] = None
+    eps: Annotated[
+        float | None, typer.Option(parser=spec.number, metavar="NUMBER", help="Radius of all attacks, such as 8/255.")
+    ] = None
+    seed: Annotated[int | None, typer.Option(help="Seed of all attacks.")] = None
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where models and images come from, and what to compute with; decides no number beyond rounding."""
+
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the data sets; $ENERGYLENS_DATA if not given.")
+    ] = None
+    model_dir: Annotated[
+        Path | None, typer.Option(help="Folder of RobustBench checkpoints, as DATASET/THREAT/NAME.pt.")
+    ] = None
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; an accelerator if there is one.")] = None
+    batch: Annotated[int, typer.Option(min=1, help="Images at once.")] = 128
+    trust_checkpoint: Annotated[
+        bool, typer.Option("--trust-checkpoint", help="Let checkpoint files run code while they are read.")
+    ] = False
+
+    @property
+    def where(self) -> str:
+        """The device: as asked for, else an accelerator if there is one.
+
+        Raises:
+            UserError: torch has no such device here.
+        """
+        import torch
+
+        try:
+            return str(torch.empty(0, device=self.device or ("cuda" if torch.cuda.is_available() else "cpu")).device)
+        except (RuntimeError, AssertionError) as error:
+            raise UserError(f"--device {self.device} cannot be used here ({first_line(error)})") from error
+
+
+@dataclass(frozen=True)
+class Place(Files):
+    """The same, and where the tables are."""
+
+    tables: Annotated[Path, typer.Option(help="Folder of the energy tables.")] = Path("tables")
+
+
+def expand(function: Callable) -> Callable:
+    """Let a command take option dataclasses: each of their fields becomes an option of its own."""
+    hints = get_type_hints(function, include_extras=True)
+    own, groups = [], {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if dataclasses.is_dataclass(hints[name]):
+            groups[name] = hints[name]
+        else:
+            own.append(parameter.replace(annotation=hints[name]))
+    added = []
+    for group in groups.values():
+        kinds = get_type_hints(group, include_extras=True)
+        added += [
+            inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=kinds[field.name])
+            for field in dataclasses.fields(group)
+        ]
+
+    @functools.wraps(function)
+    def command(*args, **given):
+        for name, group in groups.items():
+            given[name] = group(**{field.name: given.pop(field.name) for field in dataclasses.fields(group)})
+        return function(*args, **given)
+
+    keyword = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
+    command.__signature__ = inspect.Signature(keyword + added)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in keyword + added}
+    del command.__wrapped__  # type: ignore[attr-defined]
+    return command

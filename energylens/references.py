@@ -1,0 +1,37 @@
+"""The grammar of model and data references, without loading anything."""
+
+import re
+from pathlib import Path
+
+SPLITS = ("train", "test", "val")
+
+
+def named(reference: str) -> tuple[str, str]:
+    """Display name and bare reference: `SAT=demo:sat` -> ("SAT", "demo:sat"); a default name if none is given."""
+    match = re.match(r"([^:@/=]+)=(.+)", reference)
+    if match:
+        return match.group(1).strip(), match.group(2)
+    tail = reference.rpartition("@")[0] or reference
+    tail = re.split(r"[:/]", tail)[-1]
+    return re.sub(r"\.(safetensors|pt|pth|th)$", "", tail), reference
+
+
+def public(reference: str) -> str:
+    """A bare model reference without its folders, as it is stored in tables."""
+    reference = named(reference)[1]
+    if reference.startswith("robustbench:"):
+        return reference
+    file, at, arch = reference.rpartition("@")
+    return f"{Path(file).name}@{arch}" if at else Path(arch).name
+
+
+def split(reference: str) -> tuple[str, str]:
+    """A data reference's source and split: `cifar10:train` -> ("cifar10", "train"); test if none is named."""
+    source, _, last = reference.rpartition(":")
+    return (source, last) if source and last in SPLITS else (reference, "test")
+
+
+def data_name(reference: str) -> tuple[str, str]:
+    """A data reference's source without its folders, and its split, as they are stored in tables."""
+    source, part = split(reference)
+    return Path(source).name, part

@@ -95,7 +95,9 @@ def kl_split(logits: Tensor, adversarial: Tensor) -> tuple[Tensor, Tensor]:
     Source: Mirza et al. 2024 (arXiv:2407.06315), eq. 5.
     """
     drift = logits - adversarial  # E(x*, k) - E(x, k)
-    # Measured from the likeliest class: keeps the rounding of sum_k p_k out of a large common drift.
-    base = drift.gather(1, logits.argmax(1, keepdim=True))
-    conditional = (logits.softmax(1) * (drift - base)).sum(1) + base[:, 0]
+    # Measured from the likeliest class and normalised last: keeps rounding out of a large common drift.
+    likeliest = logits.argmax(1, keepdim=True)
+    base = drift.gather(1, likeliest)
+    p = (logits - logits.gather(1, likeliest)).exp()
+    conditional = (p * (drift - base)).sum(1) / p.sum(1) + base[:, 0]
     return conditional, marginal(logits) - marginal(adversarial)

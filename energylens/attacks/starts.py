@@ -18,7 +18,8 @@ _TARGETS = 1 << 31  # a stream of its own, apart from every restart's
 
 
 def _rng(seed: int, stream: int, index: int) -> np.random.Generator:
-    return np.random.Generator(np.random.Philox(key=[seed, (stream << 32) + index]))
+    key = np.array([seed, (stream << 32) + index], np.uint64)  # a plain list would pass through float64
+    return np.random.Generator(np.random.Philox(key=key))
 
 
 def _stack(draws: list[np.ndarray], like: Tensor) -> Tensor:

@@ -77,11 +77,16 @@ def fetch(wanted: dict[Path, str]) -> None:
             rest = [other.stem for other in list(wanted)[count + 1 :]]
             also = f"; missing too: {', '.join(rest)}" if rest else ""
             raise UserError(
-                f"checkpoint {path} is missing and could not be downloaded ({first_line(error)}); save "
+                f"checkpoint {path} is missing and could not be downloaded ({_why(error)}); save "
                 f"https://drive.google.com/uc?id={drive} there, or name its folder with --model-dir{also}"
             ) from error
         finally:
             part.unlink(missing_ok=True)
+
+
+def _why(error: Exception) -> str:
+    """Connection errors carry a screenful of addresses; their type says enough."""
+    return type(error).__name__ if isinstance(error, OSError) else first_line(error)
 
 
 def load(reference: str, model_dir: Path, trust: bool = False) -> nn.Module:

@@ -10,11 +10,18 @@ from typer.exceptions import TyperException
 
 from energylens.errors import UserError, unknown
 
+INTERRUPTED = 130
+"""the exit code that typer gives to Ctrl-C"""
+
 
 def app(**settings) -> typer.Typer:
     """A command group in our plain style."""
     return typer.Typer(
-        add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True, **settings
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        no_args_is_help=True,
+        **settings,
     )
 
 
@@ -32,9 +39,10 @@ def run(group: typer.Typer, program: str, arguments: list[str] | None = None) ->
         return _fail(str(error))
     except TyperException as error:
         return _fail(_explain(error))
-    except (typer.Abort, KeyboardInterrupt):
+    except typer.Abort:
+        code = INTERRUPTED
+    if code == INTERRUPTED:
         print("interrupted; what was finished is kept", file=sys.stderr)
-        return 130
     return code if isinstance(code, int) else 0
 
 
@@ -64,7 +72,13 @@ def progress(total: int) -> Iterator[Callable[[int], None]]:
     if total == 0:
         yield lambda images: None
     elif console.is_terminal:
-        columns = TextColumn("measuring"), BarColumn(), MofNCompleteColumn(), TextColumn("images,"), TimeRemainingColumn()
+        columns = (
+            TextColumn("measuring"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("images,"),
+            TimeRemainingColumn(),
+        )
         with Progress(*columns, console=console, transient=True) as bar:
             task = bar.add_task("measuring", total=total)
             yield lambda images: bar.advance(task, images)

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -47,7 +48,7 @@ class Job:
         """
         frames = {analysis: _table(tables / analysis / "points", recipe) for analysis, recipe in self.recipes.items()}
         verdicts = [claim(**frames) for claim in self.module.CLAIMS]
-        with mpl.rc_context(style.rc(self.module.WIDTH)):
+        with mpl.rc_context(rc=style.rc(self.module.WIDTH)):
             figure = self.module.draw(**frames)
             for suffix in self.formats:
                 yield f"drawn: {_save(figure, out / f'{self.name}.{suffix}', self._about(frames, suffix))}"
@@ -57,7 +58,9 @@ class Job:
     def _about(self, frames: dict[str, pd.DataFrame], suffix: str) -> dict[str, Any]:
         """Metadata of a picture: which table, which recipe."""
         recipes = {analysis: dataclasses.asdict(recipe) for analysis, recipe in self.recipes.items()}
-        keys = {analysis: sorted({row["key"] for row in frame.attrs["provenance"]}) for analysis, frame in frames.items()}
+        keys = {
+            analysis: sorted({row["key"] for row in frame.attrs["provenance"]}) for analysis, frame in frames.items()
+        }
         for recipe in recipes.values():
             recipe["models"] = [references.public(reference) for reference in recipe["models"]]
             recipe["data"] = ":".join(references.data_name(recipe["data"]))
@@ -111,6 +114,7 @@ def _save(figure: Figure, path: Path, metadata: dict[str, Any]) -> Path:
         figure.savefig(hidden, format=path.suffix[1:], metadata=metadata)
         os.replace(hidden, path)
     except OSError as error:
-        hidden.unlink(missing_ok=True)
+        with suppress(OSError):
+            hidden.unlink()
         raise UserError(f"cannot write {path} ({first_line(error)}); choose another folder with --out") from error
     return path

@@ -17,10 +17,13 @@ def figure(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Figures or tables, such as fig4.")],
     choice: options.Choice,
     place: options.Place,
-    scale: Annotated[str, typer.Option(metavar="demo|paper", help="Digits in minutes, or the paper's setting.")] = "demo",
+    scale: Annotated[
+        str, typer.Option(metavar="demo|paper", help="Digits in minutes, or the paper's setting.")
+    ] = "demo",
     out: Annotated[Path, typer.Option(help="Folder of the pictures.")] = Path("out"),
     formats: Annotated[
-        list[str] | None, typer.Option("--format", help="png, pdf or svg; repeat for more. Default: png and pdf.")
+        list[str] | None,
+        typer.Option("--format", help="png, pdf or svg; repeat for more. Default: png and pdf."),
     ] = None,
     no_measure: Annotated[bool, typer.Option("--no-measure", help="Draw from the tables that are there.")] = False,
 ) -> None:

@@ -46,9 +46,7 @@ class Subject:
     sha: str
 
 
-def run(
-    recipe: Recipe, analysis: str, place: Place, progress=None, say: Callable[[str], None] = print
-) -> None:
+def run(recipe: Recipe, analysis: str, place: Place, progress=None, say: Callable[[str], None] = print) -> None:
     """Measure all of a recipe that is missing under TABLES/ANALYSIS/points.
 
     Args:
@@ -112,9 +110,7 @@ def _batch(net: nn.Module, x, y, index, attacks) -> dict[PGD | None, dict[str, A
             with torch.no_grad():
                 logits = net(x_adv).float()
             record.check_points(x_adv, x_adv - x, attack)
-        wanted = None if target is None else target.cpu()
-        on_cpu = record.to_cpu(logits, natural, y, x_adv - x)
-        rows[attack] = record.columns(*on_cpu, index, attack, wanted)
+        rows[attack] = record.columns(record.Points(logits, natural, y, x_adv - x, index, target), attack)
     return rows
 
 

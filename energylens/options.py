@@ -33,10 +33,12 @@ class Choice(Sample):
     """What to measure, where it differs from the recipe."""
 
     models: Annotated[
-        list[str] | None, typer.Option("--models", help="A model reference, or NAME=REFERENCE; repeat for more.")
+        list[str] | None,
+        typer.Option("--models", help="A model reference, or NAME=REFERENCE; repeat for more."),
     ] = None
     eps: Annotated[
-        float | None, typer.Option(parser=spec.number, metavar="NUMBER", help="Radius of all attacks, such as 8/255.")
+        float | None,
+        typer.Option(parser=spec.number, metavar="NUMBER", help="Radius of all attacks, such as 8/255."),
     ] = None
     seed: Annotated[int | None, typer.Option(help="Seed of all attacks.")] = None
 
@@ -45,9 +47,9 @@ class Choice(Sample):
 class Files:
     """Where models and images come from, and what to compute with; decides no number beyond rounding."""
 
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Folder of the data sets; $ENERGYLENS_DATA if not given.")
-    ] = None
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of the data sets; $ENERGYLENS_DATA if not given.")] = (
+        None
+    )
     model_dir: Annotated[
         Path | None, typer.Option(help="Folder of RobustBench checkpoints, as DATASET/THREAT/NAME.pt.")
     ] = None
@@ -92,7 +94,12 @@ def expand(function: Callable) -> Callable:
     for group in groups.values():
         kinds = get_type_hints(group, include_extras=True)
         added += [
-            inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=kinds[field.name])
+            inspect.Parameter(
+                field.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=field.default,
+                annotation=kinds[field.name],
+            )
             for field in dataclasses.fields(group)
         ]
 
@@ -103,7 +110,7 @@ def expand(function: Callable) -> Callable:
         return function(*args, **given)
 
     keyword = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
-    command.__signature__ = inspect.Signature(keyword + added)  # type: ignore[attr-defined]
+    vars(command)["__signature__"] = inspect.Signature(keyword + added)
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in keyword + added}
-    del command.__wrapped__  # type: ignore[attr-defined]
+    del command.__wrapped__
     return command

@@ -17,7 +17,8 @@ def probe(
     place: options.Place,
     analysis: Annotated[str, typer.Argument(help="A shipped analysis, or a name of your own for the table.")] = "probe",
     attack: Annotated[
-        list[str] | None, typer.Option("--attack", help="Such as pgd or pgd:steps=50:norm=l2; repeat for more.")
+        list[str] | None,
+        typer.Option("--attack", help="Such as pgd or pgd:steps=50:norm=l2; repeat for more."),
     ] = None,
     scale: Annotated[str, typer.Option(metavar="demo|paper", help="Which recipe of a shipped analysis.")] = "demo",
 ) -> None:

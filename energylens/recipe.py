@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 from energylens.attacks import PGD
 
@@ -31,13 +32,12 @@ class Recipe:
         seed: int | None = None,
     ) -> Recipe:
         """The same recipe with a user's choices; None keeps what it says. `eps` and `seed` go to every attack."""
-        chosen = {
-            "models": tuple(models) if models else None,
-            "data": data,
-            "samples": samples,
-            "shuffle_seed": shuffle_seed,
-        }
-        given = {key: value for key, value in (("eps", eps), ("seed", seed)) if value is not None}
-        attacks = tuple(dataclasses.replace(attack, **given) for attack in self.attacks)
-        kept = {key: value for key, value in chosen.items() if value is not None}
-        return dataclasses.replace(self, attacks=attacks, **kept)
+        given: dict[str, Any] = {"data": data, "samples": samples, "shuffle_seed": shuffle_seed}
+        given["models"] = tuple(models) if models else None
+        of_attack: dict[str, Any] = {"eps": eps, "seed": seed}
+        attacks = tuple(dataclasses.replace(attack, **_kept(of_attack)) for attack in self.attacks)
+        return dataclasses.replace(self, attacks=attacks, **_kept(given))
+
+
+def _kept(settings: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if value is not None}

@@ -1,9 +1,9 @@
 """From logits to the columns of an EnergyTable."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from energylens import energy
@@ -15,31 +15,48 @@ TOLERANCE = 1e-6
 """by which a recorded point may leave its ball: rounding in float32"""
 
 
-def columns(
-    logits: Tensor, natural: Tensor, y: Tensor, delta: Tensor, index: Tensor, attack: PGD | None, target: Tensor | None
-) -> dict[str, np.ndarray]:
-    """The measured columns of one batch.
+@dataclass(frozen=True)
+class Points:
+    """A batch of points to be recorded, on any device."""
+
+    logits: Tensor
+    """[B, K] float32 at the points"""
+    natural: Tensor
+    """[B, K] float32 at the natural images"""
+    y: Tensor
+    """[B] true classes"""
+    delta: Tensor
+    """[B, C, H, W] displacement from the natural images, pixel units"""
+    index: Tensor
+    """[B] places in the split"""
+    target: Tensor | None = None
+    """[B] wanted classes"""
+
+    def cpu(self) -> "Points":
+        """The same, detached, on the CPU."""
+        fields: dict[str, Any] = vars(self)
+        return Points(**{name: value if value is None else value.detach().cpu() for name, value in fields.items()})
+
+
+def columns(points: Points, attack: PGD | None) -> dict[str, np.ndarray]:
+    """The measured columns of one batch, energies computed in float64 from the float32 logits.
 
     Args:
-        logits: [B, K] float32 at the points.
-        natural: [B, K] float32 at the natural images.
-        y: [B] true classes.
-        delta: [B, C, H, W] displacement from the natural images, pixel units.
-        index: [B] places in the split.
-        attack: what moved the points; None for natural images.
-        target: [B] wanted classes, or None.
+        points: what was reached.
+        attack: what moved the images there; None for natural images.
 
     Returns:
-        One array per column, energies computed in float64 from the float32 logits.
+        One array per column.
     """
-    exact = logits.double()
-    pred = logits.argmax(1)
+    points = points.cpu()
+    exact, y, target = points.logits.double(), points.y, points.target
+    pred = points.logits.argmax(1)
     return {
-        "sample": index.numpy(),
+        "sample": points.index.numpy(),
         "label": y.numpy(),
         "target": np.full(len(y), None) if target is None else target.numpy(),
-        "status": _status(logits, pred, y, attack, target),
-        "clean_correct": (natural.argmax(1) == y).numpy(),
+        "status": _status(points, pred, attack),
+        "clean_correct": (points.natural.argmax(1) == y).numpy(),
         "pred": pred.numpy(),
         "energy": energy.marginal(exact).numpy(),
         "joint_energy": energy.joint(exact, y).numpy(),
@@ -48,17 +65,17 @@ def columns(
         "entropy": energy.entropy(exact).numpy(),
         "prob_margin": energy.prob_margin(exact, y).numpy(),
         "logit_margin": energy.logit_margin(exact, y).numpy(),
-        **{norm: BALLS[norm].norm(delta).numpy() for norm in ("linf", "l2")},
+        **{norm: BALLS[norm].norm(points.delta).numpy() for norm in ("linf", "l2")},
     }
 
 
-def _status(logits: Tensor, pred: Tensor, y: Tensor, attack: PGD | None, target: Tensor | None) -> np.ndarray:
+def _status(points: Points, pred: Tensor, attack: PGD | None) -> np.ndarray:
     if attack is None:
-        status = np.full(len(y), "natural", dtype=object)
+        status = np.full(len(pred), "natural", dtype=object)
     else:
-        reached = pred == target if target is not None else pred != y
+        reached = pred != points.y if points.target is None else pred == points.target
         status = np.where(reached.numpy(), "success", "best_effort").astype(object)
-    status[logits.isnan().any(1).numpy()] = "nan"
+    status[points.logits.isnan().any(1).numpy()] = "nan"
     return status
 
 
@@ -80,8 +97,3 @@ def joined(batches: list[dict[str, np.ndarray]], constants: dict[str, Any]) -> d
     rows = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
     length = len(rows["sample"])
     return rows | {name: [value] * length for name, value in constants.items()}
-
-
-def to_cpu(*tensors: Tensor) -> list[Tensor]:
-    """Detached, contiguous float32 (or int64) copies on the CPU."""
-    return [tensor.detach().to("cpu", memory_format=torch.contiguous_format) for tensor in tensors]

@@ -8,6 +8,7 @@ import json
 import os
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
@@ -95,7 +96,8 @@ def write(columns: dict[str, Any], where: Path, start: int, stop: int, provenanc
             os.fsync(file.fileno())
         os.replace(hidden, path)
     except OSError as error:
-        hidden.unlink(missing_ok=True)
+        with suppress(OSError):
+            hidden.unlink()
         raise UserError(f"cannot write {path} ({first_line(error)}); choose another folder with --tables") from error
     return path
 
@@ -147,7 +149,9 @@ def open(points: Path, models: Iterable[str], attacks: Iterable[str], samples: i
 def _rows(where: Path, model: str, attack: str, samples: int | None) -> tuple[pd.DataFrame, dict[str, Any]]:
     found = parts(where)
     if not found:
-        raise UserError(f"no table of '{model}' under '{attack}' in {where.parent.parent}; measure it: leave out --no-measure")
+        raise UserError(
+            f"no table of '{model}' under '{attack}' in {where.parent.parent}; measure it: leave out --no-measure"
+        )
     record = provenance(found[0].path)
     wanted = record["images"] if samples is None else samples
     position, chunks = 0, []

@@ -91,7 +91,6 @@ def draw(delta_energy: pd.DataFrame) -> Figure:
         ax.axhline(level, color="grey", linestyle="--", linewidth=0.5, zorder=0)
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:+g}" if value else "0"))
     ax.set_ylabel(r"$\Delta E_\theta$ [nats], natural $-$ adversarial")
-    ax.legend(loc="best")
     _numbers(ax, delta_energy, both)
     return figure
 
@@ -99,7 +98,9 @@ def draw(delta_energy: pd.DataFrame) -> Figure:
 def _numbers(ax, delta_energy: pd.DataFrame, both: pd.DataFrame) -> None:
     """Robust accuracy on top: of this table, and the published one where every model has it."""
     title = attacks.title(str(both["attack"].iloc[0]))
-    rows = {f"accuracy [%] under {title}, this table": [f"{100 * share:.1f}" for share in robust_accuracy(delta_energy)]}
+    rows = {
+        f"accuracy [%] under {title}, this table": [f"{100 * share:.1f}" for share in robust_accuracy(delta_energy)]
+    }
     published = _published(both)
     if published:
         rows["accuracy [%] under AutoAttack, published; * real, + generated images added in training"] = published

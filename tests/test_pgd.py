@@ -48,7 +48,7 @@ def test_targeted_ce_climbs_towards_the_wanted_class(linear_two_classes):
 
 
 def test_kl_needs_no_label_and_reaches_a_corner(linear_two_classes):
-    weights, model = linear_two_classes
+    _, model = linear_two_classes
     x_adv = PGD(eps=0.1, steps=10, loss="kl", start="tiny")(model, X, Y)
     torch.testing.assert_close((x_adv - X).flatten(1).abs(), torch.full((4, 12), 0.1))
     again = PGD(eps=0.1, steps=10, loss="kl", start="tiny")(model, X, 1 - Y)
@@ -67,7 +67,16 @@ def test_kl_needs_no_label_and_reaches_a_corner(linear_two_classes):
 def test_every_point_lies_in_its_ball_and_in_range(eps, norm, loss_start, clamp_start, restarts, seed):
     loss, start = loss_start
     x = images(3).round(decimals=1)  # some pixels on the border of [0, 1]
-    attack = PGD(eps=eps, steps=3, norm=norm, loss=loss, start=start, clamp_start=clamp_start, restarts=restarts, seed=seed)
+    attack = PGD(
+        eps=eps,
+        steps=3,
+        norm=norm,
+        loss=loss,
+        start=start,
+        clamp_start=clamp_start,
+        restarts=restarts,
+        seed=seed,
+    )
     x_adv = attack(small_net(), x, torch.tensor([0, 1, 2]))
     assert BALLS[norm].norm(x_adv - x).max() <= eps + 1e-6
     assert x_adv.min() >= 0
@@ -104,7 +113,12 @@ def test_first_point_is_clamped_unless_asked_not_to():
     x = torch.zeros(2, 3, 8, 8)
     for clamp_start in (True, False):
         attack = PGD(eps=0.1, steps=1, clamp_start=clamp_start)
-        attack(small_net(), x, Y[:2], observe=lambda step, x_adv, logits: seen.append(x_adv.min().item()) if not step else None)
+        attack(
+            small_net(),
+            x,
+            Y[:2],
+            observe=lambda step, x_adv, logits: seen.append(x_adv.min().item()) if not step else None,
+        )
     assert seen[0] == 0
     assert -0.1 <= seen[1] < -0.05
 
@@ -112,7 +126,9 @@ def test_first_point_is_clamped_unless_asked_not_to():
 def test_observer_sees_the_state_after_each_update():
     net, x, y = small_net().eval(), images(), torch.arange(6) % 5
     seen = {}
-    final = PGD(eps=0.1, steps=4)(net, x, y, observe=lambda step, x_adv, logits: seen.update({step: (x_adv.clone(), logits)}))
+    final = PGD(eps=0.1, steps=4)(
+        net, x, y, observe=lambda step, x_adv, logits: seen.update({step: (x_adv.clone(), logits)})
+    )
     assert list(seen) == [0, 1, 2, 3, 4]
     assert torch.equal(seen[4][0], final)
     for x_adv, logits in seen.values():
@@ -144,7 +160,10 @@ def test_leaves_mode_flags_gradients_and_random_state_as_they_were():
     before = [module.training for module in net.modules()], [p.requires_grad for p in net.parameters()]
     statistics, state = net[1].running_mean.clone(), torch.get_rng_state()
     PGD(steps=2)(net, images(), torch.zeros(6, dtype=torch.long))
-    assert before == ([module.training for module in net.modules()], [p.requires_grad for p in net.parameters()])
+    assert before == (
+        [module.training for module in net.modules()],
+        [p.requires_grad for p in net.parameters()],
+    )
     assert all(parameter.grad is None for parameter in net.parameters())
     assert torch.equal(net[1].running_mean, statistics)
     assert torch.equal(torch.get_rng_state(), state)

@@ -51,7 +51,7 @@ class Data:
         digest = hashlib.sha256()
         for array in (self.images, self.labels):
             digest.update(f"{array.dtype}{tuple(array.shape)}".encode())
-            digest.update(array.contiguous().numpy())
+            digest.update(array.contiguous().numpy().data)
         return digest.hexdigest()
 
     def batch(self, start: int, stop: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -77,7 +77,11 @@ class Data:
 
 
 def load(
-    reference: str, *, data_dir: Path | None = None, samples: int | None = None, shuffle_seed: int | None = None
+    reference: str,
+    *,
+    data_dir: Path | None = None,
+    samples: int | None = None,
+    shuffle_seed: int | None = None,
 ) -> Data:
     """The images of a reference: `digits`, `cifar10:train`, an `.npz`, a folder, `FILE.py:function`.
 

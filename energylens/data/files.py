@@ -36,7 +36,7 @@ def npz(path: Path) -> Arrays:
         UserError: truncated, no archive, or without these arrays.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             images = archive[_one_of(IMAGES, archive.files, path)]
             labels = archive[_one_of(LABELS, archive.files, path)]
     except UserError:

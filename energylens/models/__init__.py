@@ -23,7 +23,9 @@ from energylens.models import architectures, files, robustbench
 from energylens.references import named
 
 ZOO = Path(__file__).parent / "zoo"
-FORMS = "demo:NAME, robustbench:DATASET/THREAT/NAME, FILE.py:function, FILE.safetensors or weights.pt@resnet18:classes=10"
+FORMS = (
+    "demo:NAME, robustbench:DATASET/THREAT/NAME, FILE.py:function, FILE.safetensors or weights.pt@resnet18:classes=10"
+)
 
 
 def load(reference: str, *, model_dir: Path | None = None, trust: bool = False) -> nn.Module:

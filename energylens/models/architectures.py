@@ -1,6 +1,7 @@
 """Networks known by name: `build("resnet18:classes=10")`. Inputs in [0, 1], nothing is normalised."""
 
 import inspect
+from collections.abc import Callable
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -33,7 +34,13 @@ class ResNet(nn.Module):
     """Post-activation ResNet for small images (He et al. 2016, arXiv:1512.03385)."""
 
     def __init__(
-        self, blocks: tuple[int, ...], widths: tuple[int, ...], channels: int, classes: int, kernel: int, stride: int
+        self,
+        blocks: tuple[int, ...],
+        widths: tuple[int, ...],
+        channels: int,
+        classes: int,
+        kernel: int,
+        stride: int,
     ):
         super().__init__()
         self.conv1 = nn.Conv2d(channels, widths[0], kernel, stride, kernel // 2, bias=False)
@@ -74,7 +81,7 @@ def small_resnet(depth: int = 6, width: int = 16, channels: int = 1, classes: in
     return ResNet((depth // 4, depth // 4), (width, 2 * width), channels, classes, kernel=5, stride=2)
 
 
-ARCHITECTURES = {"resnet18": resnet18, "small-resnet": small_resnet}
+ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {"resnet18": resnet18, "small-resnet": small_resnet}
 
 
 def build(text: str) -> nn.Module:

@@ -1,6 +1,5 @@
 """What a network is, as one number: its weights and the code of its own classes."""
 
-import functools
 import hashlib
 import inspect
 import types
@@ -48,7 +47,6 @@ def _text(setting) -> str:
     return repr(setting)
 
 
-@functools.cache
 def _source(cls: type) -> str:
     """The source of a class's own methods, and of those it inherits outside torch."""
     texts = [cls.__qualname__]

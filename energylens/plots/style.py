@@ -14,7 +14,7 @@ MARGINAL, JOINT = "#4c9f50", "#c5d86d"
 """Figure 4: E(x) in green, E(x, y) in yellow-green"""
 
 
-def rc(width: str) -> dict[str, Any]:
+def rc(width: str) -> dict[Any, Any]:
     """Matplotlib settings for a figure of this width: `half`, `full` or `wide`."""
     inches = WIDTHS_IN[width]
     return {

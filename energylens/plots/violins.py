@@ -5,11 +5,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cbook import violin_stats
 from matplotlib.mlab import GaussianKDE
+from matplotlib.patches import Patch
 
 HALF_WIDTH = 0.42
 
 
-def halves(ax: Axes, groups: dict[str, tuple[pd.Series, pd.Series]], colours: tuple[str, str], labels) -> None:
+def halves(
+    ax: Axes,
+    groups: dict[str, tuple[pd.Series, pd.Series]],
+    colours: tuple[str, str],
+    labels: tuple[str, str],
+) -> None:
     """Draw one pair of half violins per group, on the vertical axis' own scale.
 
     The density is estimated in the coordinates that are drawn (after a symlog axis' transform), so
@@ -23,13 +29,14 @@ def halves(ax: Axes, groups: dict[str, tuple[pd.Series, pd.Series]], colours: tu
     """
     axis = ax.yaxis.get_transform()
     for place, pair in enumerate(groups.values()):
-        for values, side, colour, label in zip(pair, (-1, 1), colours, labels, strict=True):
-            _half(ax, values.dropna().to_numpy(float), place, side, colour, axis, label if place == 0 else None)
+        for values, side, colour in zip(pair, (-1, 1), colours, strict=True):
+            _half(ax, values.dropna().to_numpy(float), place, side, colour, axis)
+    ax.legend(handles=[Patch(color=colour, label=label) for colour, label in zip(colours, labels, strict=True)])
     ax.set_xticks(range(len(groups)), list(groups))
     ax.set_xlim(-0.6, len(groups) - 0.4)
 
 
-def _half(ax: Axes, values: np.ndarray, place: int, side: int, colour: str, axis, label: str | None) -> None:
+def _half(ax: Axes, values: np.ndarray, place: int, side: int, colour: str, axis) -> None:
     if len(values) == 0:
         return
     drawn = axis.transform(values)
@@ -37,7 +44,7 @@ def _half(ax: Axes, values: np.ndarray, place: int, side: int, colour: str, axis
         stats = violin_stats(drawn, lambda data, at: GaussianKDE(data).evaluate(at), points=200)[0]
         width = HALF_WIDTH * stats["vals"] / stats["vals"].max()
         heights = axis.inverted().transform(stats["coords"])
-        ax.fill_betweenx(heights, place, place + side * width, color=colour, linewidth=0, label=label)
+        ax.fill_betweenx(heights, place, place + side * width, color=colour, linewidth=0)
     low, middle, high = axis.inverted().transform(np.quantile(drawn, [0.25, 0.5, 0.75]))
     bar = place + side * 0.04
     ax.plot([bar, bar], [low, high], color="black", linewidth=1.6, alpha=0.6, solid_capstyle="butt")

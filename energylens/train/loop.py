@@ -48,9 +48,7 @@ def train(objective: str, arch: str, data: Data, settings: Settings | None = Non
         torch.manual_seed(settings.seed)
         net = architectures.build(arch).to(memory_format=torch.channels_last).train()
         steps = -(-len(data) // settings.batch)
-        optimizer = torch.optim.SGD(
-            net.parameters(), settings.lr, momentum=0.9, weight_decay=settings.weight_decay
-        )
+        optimizer = torch.optim.SGD(net.parameters(), settings.lr, momentum=0.9, weight_decay=settings.weight_decay)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, settings.lr, epochs=settings.epochs, steps_per_epoch=steps, pct_start=0.25
         )

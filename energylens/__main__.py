@@ -1,0 +1,5 @@
+"""`python -m energylens COMMAND ...`."""
+
+from energylens.cli import main
+
+main()

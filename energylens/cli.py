@@ -1,0 +1,19 @@
+"""The console script `energylens COMMAND ...`: the same commands as `python -m energylens.COMMAND`."""
+
+import typer
+
+from energylens import command, figure, models_command, probe
+
+
+def app() -> typer.Typer:
+    """All commands under one name."""
+    group = command.app(help="Read robust classifiers as energy-based models.")
+    group.command()(figure.figure)
+    group.command()(probe.probe)
+    group.add_typer(models_command.app, name="models")
+    return group
+
+
+def main() -> None:
+    """Entry point."""
+    command.main(app(), "energylens")

@@ -1,0 +1,172 @@
+"""RobustBench's networks load through our reference, whatever state the installed package is in."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from energylens import models
+from energylens.errors import UserError
+from energylens.models import robustbench
+from energylens.models.robustbench_import import zoo
+
+SMALL = "robustbench:cifar10/Linf/Rade2021Helper_R18_ddpm"  # a ResNet-18 of 11 million parameters
+ENGSTROM = "robustbench:cifar10/Linf/Engstrom2019Robustness"
+
+
+def place(reference: str, model_dir, change=lambda state: state):
+    """Random weights in RobustBench's own class, saved where a user would place the real file."""
+    dataset, threat, name, entry = robustbench._entry(reference)
+    torch.manual_seed(0)
+    net = entry["model"]().eval()
+    path = model_dir / dataset / threat / f"{name}.pt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(change(net.state_dict()), path)
+    return net, path
+
+
+def test_loads_random_weights_with_equal_logits(tmp_path):
+    net, _ = place(SMALL, tmp_path)
+    loaded = models.load(SMALL, model_dir=tmp_path)
+    x = torch.rand(2, 3, 32, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(loaded(x), net(x), rtol=0, atol=1e-6)
+    assert not loaded.training
+
+
+def test_names_are_case_insensitive_in_the_norm(tmp_path):
+    _, path = place(SMALL, tmp_path)
+    assert robustbench.missing(SMALL.replace("Linf", "LINF"), tmp_path) == {}
+    path.unlink()
+    assert list(robustbench.missing(SMALL, tmp_path)) == [path]
+
+
+@pytest.mark.parametrize("reference", [SMALL, ENGSTROM])
+def test_a_missing_key_is_an_error(tmp_path, reference):
+    """Engstrom2019Robustness is one of the names for which RobustBench itself forgives some."""
+    lost = "layer4.1.conv1.weight" if "Engstrom" in reference else "layer_3.1.conv_2d_1.weight"
+    place(reference, tmp_path, lambda state: {key: value for key, value in state.items() if key != lost})
+    with pytest.raises(UserError, match=rf"\.pt lacks {lost}; is it the file of"):
+        models.load(reference, model_dir=tmp_path)
+
+
+def test_constants_may_be_missing_where_robustbench_allows_it(tmp_path):
+    net, _ = place(ENGSTROM, tmp_path, lambda state: {k: v for k, v in state.items() if k not in ("mu", "sigma")})
+    loaded = models.load(ENGSTROM, model_dir=tmp_path)
+    assert torch.equal(loaded.mu, net.mu)
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [(b"<html>", "is a web page"), (b"", "is empty"), (b"PK\x03\x04", r"is it whole\?")],
+)
+def test_broken_files_are_named(tmp_path, content, text):
+    _, path = place(SMALL, tmp_path)
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=text):
+        models.load(SMALL, model_dir=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("reference", "text"),
+    [
+        ("robustbench:cifar10/Linf/Engstrom2019Robustnes", "did you mean 'Engstrom2019Robustness'?"),
+        (
+            "robustbench:cifar11/Linf/Standard",
+            "unknown RobustBench data set 'cifar11'; did you mean 'cifar10'?",
+        ),
+        ("robustbench:cifar10/L3/Standard", "unknown RobustBench threat model 'L3'"),
+        ("robustbench:Standard", "write robustbench:cifar10/Linf/Standard, say"),
+    ],
+)
+def test_unknown_names_show_the_closest(reference, text):
+    with pytest.raises(UserError) as error:
+        models.prepare((reference,))
+    assert text in str(error.value)
+
+
+def test_a_missing_checkpoint_says_which_file_goes_where_and_where_it_comes_from(tmp_path, monkeypatch):
+    import gdown
+
+    def offline(**_):
+        raise ConnectionError("a screenful of addresses")
+
+    monkeypatch.setattr(gdown, "download", offline)
+    with pytest.raises(UserError) as error:
+        models.prepare((SMALL, ENGSTROM), tmp_path)
+    with zoo() as utils:
+        drive = utils.all_models[utils.BenchmarkDataset.cifar_10][utils.ThreatModel.Linf]["Rade2021Helper_R18_ddpm"]
+    where = tmp_path / "cifar10" / "Linf" / "Rade2021Helper_R18_ddpm.pt"
+    for part in (
+        str(where),
+        drive["gdrive_id"],
+        "--model-dir",
+        "missing too: Engstrom2019Robustness",
+        "ConnectionError",
+    ):
+        assert part in str(error.value)
+    assert not list(tmp_path.rglob("*.p*t*"))
+
+
+def test_a_downloaded_web_page_is_not_kept(tmp_path, monkeypatch):
+    import gdown
+
+    def quota_page(id, output):
+        Path(output).write_text("<html>Quota exceeded")
+
+    monkeypatch.setattr(gdown, "download", quota_page)
+    with pytest.raises(UserError, match="is a web page"):
+        models.prepare((SMALL,), tmp_path)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_a_download_that_succeeds_is_whole_under_its_name(tmp_path, monkeypatch):
+    import gdown
+
+    _, path = place(SMALL, tmp_path)
+    content = path.read_bytes()
+    path.unlink()
+    monkeypatch.setattr(gdown, "download", lambda id, output: Path(output).write_bytes(content))
+    models.prepare((SMALL,), tmp_path)
+    assert path.read_bytes() == content
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def run(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip().splitlines()[-1]
+
+
+def test_a_users_own_import_is_as_it_would_have_been():
+    """Whether robustbench imports or not, it does so in the same way after our use of it."""
+    alone = run("""
+try:
+    import robustbench; print("imported", len([k for k in __import__("sys").modules if k.startswith("robustbench")]))
+except Exception as error: print(type(error).__name__, error)
+""")
+    after = run("""
+import sys
+from energylens.models.robustbench_import import zoo
+works = False
+with zoo() as utils: assert utils.load_model
+left = [key for key in sys.modules if key.split(".")[0] == "robustbench"]
+with zoo() as again: assert again is utils
+try:
+    import robustbench; works = True
+    print("imported", len([k for k in sys.modules if k.startswith("robustbench")]))
+except Exception as error: print(type(error).__name__, error)
+assert works or not left, left
+""")
+    assert alone == after
+
+
+def test_everything_else_works_without_robustbench():
+    out = run("""
+import sys
+sys.modules["robustbench"] = None  # as if it were not installed
+from energylens import models
+print(models.load("demo:sat").linear.out_features)
+""")
+    assert out == "10"

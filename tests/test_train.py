@@ -1,0 +1,139 @@
+"""Objectives equal the formulas of the papers, values and gradients; the demo zoo is what it says."""
+
+import json
+
+import pytest
+import torch
+
+from energylens import data, energy, models
+from energylens.attacks import PGD
+from energylens.claims import wilson
+from energylens.errors import UserError
+from energylens.models import files
+from energylens.train import zoo
+from energylens.train.loop import Settings, train
+from energylens.train.objectives import OBJECTIVES, kl, weat
+
+BETA = 6
+
+
+def nll(logits, y):
+    return -torch.log(logits.softmax(1)[torch.arange(len(y)), y])
+
+
+def divergence(clean, adv):
+    p, q = clean.softmax(1), adv.softmax(1)
+    return (p * torch.log(p / q)).sum(1)
+
+
+def weight(clean):
+    return (1 / torch.log1p(torch.exp(torch.log(torch.exp(clean).sum(1)).abs()))).detach()
+
+
+FORMULAS = {  # as the papers print them, without our parts
+    "standard": lambda clean, adv, y: nll(clean, y).mean(),
+    "sat": lambda clean, adv, y: nll(adv, y).mean(),
+    "trades": lambda clean, adv, y: nll(clean, y).mean() + BETA * divergence(clean, adv).mean(),
+    "weat-nat": lambda clean, adv, y: (weight(clean) * (nll(clean, y) + BETA * divergence(clean, adv))).mean(),
+    "weat-adv": lambda clean, adv, y: (weight(clean) * (nll(adv, y) + BETA * divergence(clean, adv))).mean(),
+}
+
+
+@pytest.mark.parametrize("name", list(OBJECTIVES))
+def test_objective_equals_the_formula_value_and_gradients(name):
+    rng = torch.Generator().manual_seed(0)
+    clean, adv = (4 * torch.randn(16, 7, generator=rng, dtype=torch.float64) for _ in range(2))
+    y = torch.randint(7, (16,), generator=rng)
+    results = []
+    for loss in (OBJECTIVES[name].loss, FORMULAS[name]):
+        leaves = clean.clone().requires_grad_(), adv.clone().requires_grad_()
+        value = loss(*leaves, y)
+        gradients = torch.autograd.grad(value, leaves, allow_unused=True, materialize_grads=True)
+        results.append((value, *gradients))
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10)
+
+
+def test_weats_weight_at_known_energies():
+    """From the formula: 1.4427 at E = 0, 0.7615 at 1, 0.1 at 10; 1/102 at 102, where exp overflows float32."""
+    for size, known in ((0.0, 1.4427), (1.0, 0.7615), (10.0, 0.1), (102.0, 1 / 102)):
+        logits = torch.tensor([[size, -200.0]])
+        assert energy.marginal(logits).item() == pytest.approx(-size)
+        assert weat(logits, logits, torch.tensor([0])).item() == pytest.approx(known, rel=1e-3)
+
+
+def test_weats_weight_is_detached_and_kl_is_not():
+    clean, adv = (torch.randn(4, 3, requires_grad=True) for _ in range(2))
+    assert not weat(clean, adv, torch.zeros(4, dtype=torch.long)).requires_grad
+    value = kl(clean, adv, torch.zeros(4, dtype=torch.long)).sum()
+    assert all(gradient.abs().sum() > 0 for gradient in torch.autograd.grad(value, (clean, adv)))
+
+
+def test_unknown_objective_is_named():
+    with pytest.raises(UserError, match="unknown objective 'weat'; did you mean 'weat-"):
+        train("weat", "small-resnet", data.load("digits", samples=2))
+
+
+def test_training_learns_repeats_and_leaves_the_random_state_alone():
+    images = data.load("digits:train", samples=256)
+    state = torch.get_rng_state()
+    settings = Settings(epochs=6, attack_steps=1, batch=32)
+    nets = [train("sat", "small-resnet:width=8", images, settings) for _ in range(2)]
+    assert torch.equal(torch.get_rng_state(), state)
+    x, y, _ = images.batch(0, 256)
+    assert all(torch.equal(*pair) for pair in zip(*(net.parameters() for net in nets), strict=True))
+    assert (nets[0](x).argmax(1) == y).float().mean() > 0.5  # chance is 0.1
+    assert not nets[0].training
+
+
+def test_natural_images_pass_in_training_only_where_the_objective_says():
+    """SAT's BatchNorm sees one batch a step, TRADES's two: the running statistics count them."""
+    images = data.load("digits:train", samples=64)
+    settings = Settings(epochs=1, attack_steps=1)
+    counts = {name: train(name, "small-resnet", images, settings).bn1.num_batches_tracked.item() for name in OBJECTIVES}
+    assert counts == {"standard": 1, "sat": 1, "trades": 2, "weat-nat": 2, "weat-adv": 2}
+
+
+@pytest.mark.parametrize("name", list(zoo.ZOO))
+def test_zoo_networks_say_how_they_were_made(name):
+    objective, depth, settings = zoo.ZOO[name]
+    about = files.metadata(models.demo(name))
+    assert about["objective"] == objective
+    assert about["arch"] == f"small-resnet:depth={depth}"
+    assert {key: about[key] for key in ("eps", "epochs", "seed", "lr")} == {
+        key: getattr(settings, key) for key in ("eps", "epochs", "seed", "lr")
+    }
+    assert about["test_images"] == 500
+
+
+def test_zoo_is_small():
+    assert sum(path.stat().st_size for path in models.ZOO.glob("*.safetensors")) < 3_000_000
+    assert {path.stem for path in models.ZOO.glob("*.safetensors")} == set(zoo.ZOO)
+    assert len(zoo.ZOO) >= 8
+
+
+def robust(name: str, eps: float) -> int:
+    """How many of the 500 test images stay right under PGD-20."""
+    x, y, index = data.load("digits:test").batch(0, 500)
+    net = models.load(f"demo:{name}")
+    return int((net(PGD(eps=eps)(net, x, y, index=index)).argmax(1) == y).sum())
+
+
+def test_robust_networks_stand_30_points_above_the_standard_one():
+    standard = robust("standard-6", 0.2)
+    for name in ("sat", "trades", "weat-nat", "weat-adv"):
+        correct = robust(name, files.metadata(models.demo(name))["eps"])
+        assert correct - standard >= 150, (name, correct, wilson(correct, 500))
+        assert wilson(correct, 500)[0] > wilson(standard, 500)[1] + 0.25, name
+        assert correct / 500 == pytest.approx(files.metadata(models.demo(name))["pgd20_accuracy"], abs=0.01)
+
+
+@pytest.mark.slow
+def test_zoo_can_be_trained_again(tmp_path):
+    """The same seeds give networks of the same accuracy; equal bits are promised on one machine only."""
+    zoo.build(tmp_path, say=lambda line: None)
+    for name in zoo.ZOO:
+        old, new = (files.metadata(path) for path in (models.demo(name), tmp_path / f"{name}.safetensors"))
+        assert new["clean_accuracy"] == pytest.approx(old["clean_accuracy"], abs=0.03)
+        assert new["pgd20_accuracy"] == pytest.approx(old["pgd20_accuracy"], abs=0.06)
+        assert json.dumps(new)

@@ -2,9 +2,7 @@
 
 import dataclasses
 import json
-import os
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -15,7 +13,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from energylens import __version__, paths, references, table
-from energylens.errors import UserError, first_line, unknown
+from energylens.atomic import whole
+from energylens.errors import UserError, unknown
 from energylens.options import Choice, Place
 from energylens.plots import style
 from energylens.recipe import Recipe
@@ -38,7 +37,7 @@ class Job:
         from energylens import measure
 
         for analysis, recipe in self.recipes.items():
-            measure.run(recipe, analysis, place, progress)
+            measure.run(recipe, analysis, place, progress=progress)
 
     def draw(self, tables: Path, out: Path) -> Iterator[str]:
         """Draw and save; yields lines to print: the files, then a verdict for each claim.
@@ -108,13 +107,6 @@ def _table(points: Path, recipe: Recipe) -> pd.DataFrame:
 
 def _save(figure: Figure, path: Path, metadata: dict[str, Any]) -> Path:
     """Write a picture under a hidden name, then rename it: what exists is whole."""
-    hidden = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with whole(path, "--out") as hidden:
         figure.savefig(hidden, format=path.suffix[1:], metadata=metadata)
-        os.replace(hidden, path)
-    except OSError as error:
-        with suppress(OSError):
-            hidden.unlink()
-        raise UserError(f"cannot write {path} ({first_line(error)}); choose another folder with --out") from error
     return path

@@ -5,77 +5,67 @@ An attack may look for its point as it likes; what is recorded is a float32 forw
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from energylens import data as datasets
-from energylens import models, provenance, record, references, table
+from energylens import models, plan, provenance, record, references, table
 from energylens.attacks import PGD
 from energylens.attacks.frozen import frozen
 from energylens.attacks.starts import random_wrong_class
 from energylens.data import Data
 from energylens.errors import UserError
 from energylens.models import check, identity
-from energylens.options import Place
+from energylens.options import Keep, Place
+from energylens.plan import Subject, Task
 from energylens.recipe import Recipe
 
-SHARD = 1000
-"""images in one file; at most this many rows are in memory"""
+ENERGIES_ONLY = Keep()
 
 
-@dataclass(frozen=True)
-class Task:
-    """The missing images of one model under some attacks (None: natural)."""
-
-    model: str
-    start: int
-    stop: int
-    attacks: tuple[PGD | None, ...]
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A model that passed its check."""
-
-    name: str
-    reference: str
-    sha: str
-
-
-def run(recipe: Recipe, analysis: str, place: Place, progress=None, say: Callable[[str], None] = print) -> None:
+def run(
+    recipe: Recipe,
+    analysis: str,
+    place: Place,
+    keep: Keep = ENERGIES_ONLY,
+    progress=None,
+    say: Callable[[str], None] = print,
+) -> None:
     """Measure all of a recipe that is missing under TABLES/ANALYSIS/points.
 
     Args:
         recipe: what to measure.
         analysis: the table's name, a folder in `place.tables`.
         place: where, and with what.
+        keep: what to keep beside the energies.
         progress: a context manager factory `(total) -> advance(images)`; None shows nothing.
         say: told what was moved aside.
 
     Raises:
         UserError: a name, file, model or data set is not usable; nothing is written then.
     """
+    device = place.where
     models.prepare(recipe.models, place.model_dir)
     images = datasets.load(
         recipe.data, data_dir=place.data_dir, samples=recipe.samples, shuffle_seed=recipe.shuffle_seed
     )
     points = place.tables / analysis / "points"
     subjects = [_subject(reference, images, place) for reference in recipe.models]
-    tasks = [task for subject in subjects for task in _missing(subject, recipe, images, points, say)]
-    total = sum((task.stop - task.start) * len(task.attacks) for task in tasks)
+    tasks = {subject: list(plan.missing(subject, recipe.attacks, images, points, keep, say)) for subject in subjects}
+    total = sum(task.rows for mine in tasks.values() for task in mine)
     with (progress or _silent)(total) as advance:
-        for subject in subjects:
-            mine = [task for task in tasks if task.model == subject.name]
-            if mine:
-                _measure_model(subject, mine, images, points, place, advance)
+        for subject, mine in tasks.items():
+            net = _load_again(subject, place).to(device) if mine else None
+            for task in mine:
+                shards = _measured(net, task, images, place.batch, advance)
+                _write(shards, task, images, points, place, keep)
 
 
 def measure(net: nn.Module, images: Data, attacks: tuple[PGD | None, ...], start: int, stop: int, batch: int = 128):
-    """The measured columns of images START to STOP, one dict per attack; None stands for natural images.
+    """The points of images START to STOP under each attack; None stands for natural images.
 
     Args:
         net: the classifier, inputs in [0, 1].
@@ -86,7 +76,7 @@ def measure(net: nn.Module, images: Data, attacks: tuple[PGD | None, ...], start
         batch: images at once; results depend on it only by rounding.
 
     Yields:
-        Batch by batch: {attack: columns}.
+        Batch by batch: {attack: record.Points on the CPU}; `record.columns` makes a table's columns of them.
     """
     device = next((parameter.device for parameter in net.parameters()), torch.device("cpu"))
     layout = check.layout(net, images)
@@ -97,8 +87,8 @@ def measure(net: nn.Module, images: Data, attacks: tuple[PGD | None, ...], start
             yield _batch(net, x, y, index, attacks)
 
 
-def _batch(net: nn.Module, x, y, index, attacks) -> dict[PGD | None, dict[str, Any]]:
-    rows = {}
+def _batch(net: nn.Module, x, y, index, attacks) -> dict[PGD | None, record.Points]:
+    found = {}
     with torch.no_grad():
         natural = net(x).float()
     for attack in attacks:
@@ -110,8 +100,8 @@ def _batch(net: nn.Module, x, y, index, attacks) -> dict[PGD | None, dict[str, A
             with torch.no_grad():
                 logits = net(x_adv).float()
             record.check_points(x_adv, x_adv - x, attack)
-        rows[attack] = record.columns(record.Points(logits, natural, y, x_adv - x, index, target), attack)
-    return rows
+        found[attack] = record.Points(logits, natural, y, x_adv, x_adv - x, index, target).cpu()
+    return found
 
 
 def _subject(reference: str, images: Data, place: Place) -> Subject:
@@ -121,85 +111,54 @@ def _subject(reference: str, images: Data, place: Place) -> Subject:
     return Subject(name, bare, identity.sha(net))
 
 
-def _facts(subject: Subject, images: Data, attack: PGD | None) -> dict[str, Any]:
-    return provenance.decisive(subject.sha, images.sha, images.shuffle_seed, attack)
-
-
-def _missing(subject: Subject, recipe: Recipe, images: Data, points: Path, say) -> Iterator[Task]:
-    """Ranges of images that some attack lacks; shards of another key go aside first."""
-    lacking: dict[tuple[int, int], list[PGD | None]] = {}
-    for attack in (None, *recipe.attacks):
-        facts = _facts(subject, images, attack)
-        where = table.folder(points, subject.name, attack.name if attack else table.NATURAL)
-        have = []
-        for part in table.parts(where):
-            if part.key == provenance.key(facts):
-                have.append((part.start, part.stop))
-            else:
-                _set_aside(part, points, facts, say)
-        for gap in gaps(have, len(images)):
-            lacking.setdefault(gap, []).append(attack)
-    for (start, stop), attacks in sorted(lacking.items()):
-        yield Task(subject.name, start, stop, tuple(attacks))
-
-
-def gaps(have: list[tuple[int, int]], total: int) -> Iterator[tuple[int, int]]:
-    """What of 0 to `total` is not covered, cut at multiples of SHARD."""
-    position = 0
-    for start, stop in [*sorted(have), (total, total)]:
-        while position < min(start, total):
-            end = min(start, total, (position // SHARD + 1) * SHARD)
-            yield position, end
-            position = end
-        position = max(position, stop)
-
-
-def _set_aside(part: table.Part, points: Path, facts: dict[str, Any], say) -> None:
-    target = points / "_aside" / part.path.relative_to(points)
-    differs = provenance.difference(table.provenance(part.path)["decisive"], facts)
-    say(f"moved aside: {part.path.relative_to(points)} (it differs in {differs}); it lies in {points / '_aside'}")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part.path.replace(target)
-
-
-def _measure_model(subject: Subject, tasks: list[Task], images: Data, points: Path, place: Place, advance):
+def _load_again(subject: Subject, place: Place) -> nn.Module:
     net = models.load(subject.reference, model_dir=place.model_dir, trust=place.trust_checkpoint)
     if identity.sha(net) != subject.sha:
         raise UserError(f"model '{subject.name}' is another one at each load; fix its seed, or save its weights")
-    net = net.to(place.where)
-    for task in tasks:
-        batches = []
-        for rows in measure(net, images, task.attacks, task.start, task.stop, place.batch):
-            batches.append(rows)
-            advance(sum(len(columns["sample"]) for columns in rows.values()))
-        for attack in task.attacks:
-            _write([rows[attack] for rows in batches], subject, attack, task, images, points, place)
+    return net
 
 
-def _write(batches, subject: Subject, attack: PGD | None, task: Task, images: Data, points: Path, place: Place):
-    facts = _facts(subject, images, attack)
-    constants = {
-        "model_ref": references.public(subject.reference),
-        "model_sha": subject.sha,
-        "data": images.name,
-        "split": images.split,
-        "eps": attack.eps if attack else None,
-        "norm": attack.norm if attack else None,
-        "seed": attack.seed if attack else None,
-        "precision": facts["precision"],
-        "key": provenance.key(facts),
-    }
-    about = {
-        "key": constants["key"],
-        "decisive": facts,
-        "model_ref": constants["model_ref"],
-        "data": f"{images.name}:{images.split}",
-        "images": len(images.labels),
-        "batch": place.batch,
-        "software": provenance.software(place.where),
-    }
-    where = table.folder(points, subject.name, attack.name if attack else table.NATURAL)
-    table.write(record.joined(batches, constants), where, task.start, task.stop, about)
+def _measured(net, task: Task, images: Data, batch: int, advance) -> dict[PGD | None, list[record.Points]]:
+    """All batches of a task, one list per attack."""
+    shards: dict[PGD | None, list[record.Points]] = {attack: [] for attack in task.attacks}
+    for found in measure(net, images, task.attacks, task.start, task.stop, batch):
+        for attack, points in found.items():
+            shards[attack].append(points)
+        advance(sum(len(points.y) for points in found.values()))
+    return shards
+
+
+def _write(shards, task: Task, images: Data, points: Path, place: Place, keep: Keep) -> None:
+    subject = task.subject
+    for attack, batches in shards.items():
+        facts = plan.facts(subject, images, attack)
+        constants = {
+            "model_ref": references.public(subject.reference),
+            "model_sha": subject.sha,
+            "data": images.name,
+            "split": images.split,
+            "eps": attack.eps if attack else None,
+            "norm": attack.norm if attack else None,
+            "seed": attack.seed if attack else None,
+            "precision": facts["precision"],
+            "key": provenance.key(facts),
+        }
+        about = {
+            "key": constants["key"],
+            "decisive": facts,
+            "model_ref": constants["model_ref"],
+            "data": f"{images.name}:{images.split}",
+            "images": len(images.labels),
+            "kept": keep.names,
+            "batch": place.batch,
+            "software": provenance.software(place.where),
+        }
+        where = plan.folder(points, subject, attack)
+        if keep.keep_images:
+            kept = np.concatenate([found.x.numpy() for found in batches])
+            table.write_images(kept, where, task.start, task.stop, about["key"])
+        columns = record.joined([record.columns(found, attack, keep.keep_logits) for found in batches], constants)
+        table.write(columns, where, task.start, task.stop, about)
 
 
 @contextmanager

@@ -81,6 +81,21 @@ class Place(Files):
     tables: Annotated[Path, typer.Option(help="Folder of the energy tables.")] = Path("tables")
 
 
+@dataclass(frozen=True)
+class Keep:
+    """What to keep beside the energies."""
+
+    keep_logits: Annotated[bool, typer.Option("--keep-logits", help="Store the logits of every row.")] = False
+    keep_images: Annotated[
+        bool, typer.Option("--keep-images", help="Store the attacked images beside the table, as .npz.")
+    ] = False
+
+    @property
+    def names(self) -> list[str]:
+        """Those that are kept."""
+        return [name for name, kept in vars(self).items() if kept]
+
+
 def expand(function: Callable) -> Callable:
     """Let a command take option dataclasses: each of their fields becomes an option of its own."""
     hints = get_type_hints(function, include_extras=True)

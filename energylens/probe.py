@@ -15,6 +15,7 @@ app = command.app()
 def probe(
     choice: options.Choice,
     place: options.Place,
+    keep: options.Keep,
     analysis: Annotated[str, typer.Argument(help="A shipped analysis, or a name of your own for the table.")] = "probe",
     attack: Annotated[
         list[str] | None,
@@ -26,7 +27,7 @@ def probe(
     from energylens import measure
 
     recipe = _recipe(analysis, scale, choice, attack).override(**vars(choice))
-    measure.run(recipe, analysis, place, command.progress)
+    measure.run(recipe, analysis, place, keep, command.progress)
     print(f"table: {place.tables / analysis / 'points'}")
 
 

@@ -1,6 +1,7 @@
 """From logits to the columns of an EnergyTable."""
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ class Points:
     """[B, K] float32 at the natural images"""
     y: Tensor
     """[B] true classes"""
+    x: Tensor
+    """[B, C, H, W] the points themselves"""
     delta: Tensor
     """[B, C, H, W] displacement from the natural images, pixel units"""
     index: Tensor
@@ -34,21 +37,23 @@ class Points:
 
     def cpu(self) -> "Points":
         """The same, detached, on the CPU."""
-        fields: dict[str, Any] = vars(self)
-        return Points(**{name: value if value is None else value.detach().cpu() for name, value in fields.items()})
+        moved: dict[str, Any] = {}
+        for name, value in vars(self).items():
+            moved[name] = None if value is None else value.detach().cpu()
+        return Points(**moved)
 
 
-def columns(points: Points, attack: PGD | None) -> dict[str, np.ndarray]:
+def columns(points: Points, attack: PGD | None, keep_logits: bool = False) -> dict[str, Any]:
     """The measured columns of one batch, energies computed in float64 from the float32 logits.
 
     Args:
         points: what was reached.
         attack: what moved the images there; None for natural images.
+        keep_logits: whether the column `logits` is filled.
 
     Returns:
-        One array per column.
+        One array or list per column.
     """
-    points = points.cpu()
     exact, y, target = points.logits.double(), points.y, points.target
     pred = points.logits.argmax(1)
     return {
@@ -66,6 +71,7 @@ def columns(points: Points, attack: PGD | None) -> dict[str, np.ndarray]:
         "prob_margin": energy.prob_margin(exact, y).numpy(),
         "logit_margin": energy.logit_margin(exact, y).numpy(),
         **{norm: BALLS[norm].norm(points.delta).numpy() for norm in ("linf", "l2")},
+        "logits": list(points.logits.numpy()) if keep_logits else [None] * len(y),
     }
 
 
@@ -92,8 +98,8 @@ def check_points(x_adv: Tensor, delta: Tensor, attack: PGD) -> None:
         raise UserError(f"attack {attack.name} left [0, 1]: pixels from {x_adv.min():.4f} to {x_adv.max():.4f}")
 
 
-def joined(batches: list[dict[str, np.ndarray]], constants: dict[str, Any]) -> dict[str, Any]:
+def joined(batches: list[dict[str, Any]], constants: dict[str, Any]) -> dict[str, Any]:
     """Batches one behind the other, with the columns that are the same in every row."""
-    rows = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+    rows = {name: list(chain.from_iterable(batch[name] for batch in batches)) for name in batches[0]}
     length = len(rows["sample"])
     return rows | {name: [value] * length for name, value in constants.items()}

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 SPLITS = ("train", "test", "val")
+NORMS = {"linf": "Linf", "l2": "L2"}  # as RobustBench writes them
 
 
 def named(reference: str) -> tuple[str, str]:
@@ -20,7 +21,7 @@ def public(reference: str) -> str:
     """A bare model reference without its folders, as it is stored in tables."""
     reference = named(reference)[1]
     if reference.startswith("robustbench:"):
-        return reference
+        return "/".join(NORMS.get(part.lower(), part) for part in reference.split("/"))
     file, at, arch = reference.rpartition("@")
     return f"{Path(file).name}@{arch}" if at else Path(arch).name
 

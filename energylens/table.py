@@ -5,18 +5,18 @@ Files lie as `points/model=NAME/attack=NAME/part-KEY-START-STOP.parquet`, so tha
 """
 
 import json
-import os
 import re
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from energylens.atomic import whole
 from energylens.errors import UserError, first_line
 
 NATURAL = "natural"
@@ -47,6 +47,7 @@ SCHEMA = pa.schema(
         ("logit_margin", pa.float32()),
         ("linf", pa.float32()),  # distance to the natural image, pixel units
         ("l2", pa.float32()),
+        ("logits", pa.list_(pa.float32())),  # null unless kept; of any number of classes
     ]
 )
 STATUSES = ("natural", "success", "best_effort", "clean_fallback", "not_attacked", "generated", "nan")
@@ -87,18 +88,20 @@ def write(columns: dict[str, Any], where: Path, start: int, stop: int, provenanc
     table = pa.table([columns[field.name] for field in SCHEMA], schema=SCHEMA)
     table = table.replace_schema_metadata({"energylens": json.dumps(provenance, sort_keys=True)})
     path = where / f"part-{provenance['key']}-{start}-{stop}.parquet"
-    hidden = where / f".{path.name}.{os.getpid()}"
-    try:
-        where.mkdir(parents=True, exist_ok=True)
-        with hidden.open("wb") as file:
-            pq.write_table(table, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(hidden, path)
-    except OSError as error:
-        with suppress(OSError):
-            hidden.unlink()
-        raise UserError(f"cannot write {path} ({first_line(error)}); choose another folder with --tables") from error
+    with whole(path, "--tables") as hidden:
+        pq.write_table(table, hidden)
+    return path
+
+
+def write_images(images: np.ndarray, where: Path, start: int, stop: int, key: str) -> Path:
+    """Keep a shard's images [B, C, H, W] beside it, under a name that readers of the table skip.
+
+    Raises:
+        UserError: the disk is full or read-only.
+    """
+    path = where / f"_images-{key}-{start}-{stop}.npz"
+    with whole(path, "--tables") as hidden, hidden.open("wb") as file:
+        np.savez_compressed(file, images=images)
     return path
 
 

@@ -113,9 +113,10 @@ def _numbers(ax, delta_energy: pd.DataFrame, both: pd.DataFrame) -> None:
 
 
 def _published(both: pd.DataFrame) -> list[str]:
-    """RobustBench's AutoAttack accuracies, if all models have one and this is their threat model and data."""
+    """RobustBench's AutoAttack accuracies, if all models have one and this is their setting and data."""
     references = both.groupby("model", observed=True)["model_ref"].first()
-    if not set(references) <= PAPER.keys() or set(both["data"]) != {"cifar10"} or set(both["norm"]) != {"linf"}:
+    setting = set(both[["data", "split", "norm", "eps"]].itertuples(index=False, name=None))
+    if not set(references) <= PAPER.keys() or setting != {("cifar10", "test", "linf", 8 / 255)}:
         return []
     marks = {"": "", "real": "*", "generated": "+"}
     return [f"{PAPER[name][0]:.2f}{marks[PAPER[name][1]]}" for name in references]

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 import torch
 
-from energylens import data, energy, measure, models, table
+from energylens import data, energy, measure, models, plan, table
 from energylens.attacks import ATTACKS, PGD
 from energylens.errors import UserError
-from energylens.options import Place
+from energylens.options import Keep, Place
 from energylens.recipe import Recipe
 
 NUMBERS = ["energy", "joint_energy", "ce", "entropy", "prob_margin", "logit_margin", "linf", "l2"]
@@ -144,23 +144,23 @@ def test_other_weights_under_the_same_name_set_the_old_shards_aside(toy, toy_net
     assert len(found) == 12
     assert len(list((points / "_aside").rglob("*.parquet"))) == 2
     assert len(said) == 2
-    assert "it differs in model_sha" in said[0]
+    assert "differs in model_sha" in said[0]
 
 
 def test_drawn_images_are_other_data(toy, tmp_path):
     said = []
     run(toy, tmp_path)
     found = run(toy.override(shuffle_seed=1), tmp_path, say=said.append)
-    assert "it differs in shuffle_seed" in said[0]
+    assert "differs in shuffle_seed" in said[0]
     drawn = np.sort(data.load(toy.data, samples=6, shuffle_seed=1).index)
     assert found[found["attack"] == "natural"]["sample"].tolist() == drawn.tolist()
 
 
 def test_shards_hold_at_most_a_thousand_images():
-    assert list(measure.gaps([], 2500)) == [(0, 1000), (1000, 2000), (2000, 2500)]
-    assert list(measure.gaps([(0, 300)], 2500)) == [(300, 1000), (1000, 2000), (2000, 2500)]
-    assert list(measure.gaps([(300, 1000), (0, 100)], 1000)) == [(100, 300)]
-    assert list(measure.gaps([(0, 1000)], 300)) == []
+    assert list(plan.gaps([], 2500)) == [(0, 1000), (1000, 2000), (2000, 2500)]
+    assert list(plan.gaps([(0, 300)], 2500)) == [(300, 1000), (1000, 2000), (2000, 2500)]
+    assert list(plan.gaps([(300, 1000), (0, 100)], 1000)) == [(100, 300)]
+    assert list(plan.gaps([(0, 1000)], 300)) == []
 
 
 def test_references_are_stored_without_their_folders(toy, tmp_path):
@@ -168,6 +168,27 @@ def test_references_are_stored_without_their_folders(toy, tmp_path):
     assert set(found["model_ref"]) == {"nets.py:toy"}
     for path in files(tmp_path):
         assert str(tmp_path) not in str(table.provenance(path))
+
+
+def test_logits_and_images_are_kept_on_request(toy, tmp_path):
+    """Asked for later, the shard is measured again; the images give the logits, the logits the energies."""
+    first = run(toy, tmp_path)
+    assert first["logits"].isna().all()
+    assert not list((tmp_path / "tables").rglob("*.npz"))
+    measure.run(toy, "test", Place(tables=tmp_path / "tables"), Keep(keep_logits=True, keep_images=True))
+    points = tmp_path / "tables" / "test" / "points"
+    kept = pd.read_parquet(points).sort_values(["model", "attack", "sample"])
+    pd.testing.assert_frame_equal(first.drop(columns="logits"), kept.drop(columns="logits"))
+    logits = torch.tensor(np.stack(kept["logits"]))
+    np.testing.assert_allclose(energy.marginal(logits), kept["energy"], atol=1e-6)
+    rows = kept[kept["attack"] != "natural"]
+    (images,) = points.glob("model=toy/attack=pgd*/_images-*-0-6.npz")
+    with np.load(images) as archive:
+        again = models.load(toy.models[0])(torch.from_numpy(archive["images"])).detach()
+    np.testing.assert_allclose(again, np.stack(rows["logits"]), atol=1e-6)
+    before = files(tmp_path)
+    measure.run(toy, "test", Place(tables=tmp_path / "tables"), Keep(keep_logits=True))
+    assert files(tmp_path) == before
 
 
 def test_unusable_models_stop_before_anything_is_written(toy, toy_net, tmp_path):

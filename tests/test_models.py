@@ -108,6 +108,7 @@ def test_depth_counts_convolutions_and_the_linear_layer(depth):
         ("demo:sat", "sat", "demo:sat"),
         ("SAT=demo:sat", "SAT", "demo:sat"),
         ("robustbench:cifar10/Linf/Standard", "Standard", "robustbench:cifar10/Linf/Standard"),
+        ("robustbench:cifar10/LINF/Standard", "Standard", "robustbench:cifar10/Linf/Standard"),
         ("../zoo/nets.py:toy", "toy", "nets.py:toy"),
         ("runs/x.pt@resnet18:classes=10", "x", "x.pt@resnet18:classes=10"),
         ("My net (1)=a/b.pth@resnet18:classes=10", "My net (1)", "b.pth@resnet18:classes=10"),

@@ -18,7 +18,12 @@ def columns(start: int, stop: int) -> dict:
     return (
         made
         | text
-        | {"sample": np.arange(start, stop), "clean_correct": np.ones(count, bool), "target": [None] * count}
+        | {
+            "sample": np.arange(start, stop),
+            "clean_correct": np.ones(count, bool),
+            "target": [None] * count,
+            "logits": [None] * count,
+        }
     )
 
 

@@ -89,7 +89,7 @@ def draw(delta_energy: pd.DataFrame) -> Figure:
     violins.halves(ax, groups, (style.MARGINAL, style.JOINT), labels)
     for level in (-1, 0, 1):
         ax.axhline(level, color="grey", linestyle="--", linewidth=0.5, zorder=0)
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:+g}" if value else "0"))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:+g}".replace("-", "−") if value else "0"))
     ax.set_ylabel(r"$\Delta E_\theta$ [nats], natural $-$ adversarial")
     _numbers(ax, delta_energy, both)
     return figure

@@ -8,6 +8,8 @@ from matplotlib.mlab import GaussianKDE
 from matplotlib.patches import Patch
 
 HALF_WIDTH = 0.42
+CHARACTERS_ABREAST = 60
+"""of names that fit side by side under a full-width figure"""
 
 
 def halves(
@@ -32,7 +34,9 @@ def halves(
         for values, side, colour in zip(pair, (-1, 1), colours, strict=True):
             _half(ax, values.dropna().to_numpy(float), place, side, colour, axis)
     ax.legend(handles=[Patch(color=colour, label=label) for colour, label in zip(colours, labels, strict=True)])
-    ax.set_xticks(range(len(groups)), list(groups))
+    crowded = sum(map(len, groups)) > CHARACTERS_ABREAST
+    slant = {"rotation": 20, "ha": "right", "rotation_mode": "anchor"} if crowded else {}
+    ax.set_xticks(range(len(groups)), list(groups), **slant)
     ax.set_xlim(-0.6, len(groups) - 0.4)
 
 

@@ -6,6 +6,7 @@ An attack may look for its point as it likes; what is recorded is a float32 forw
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,6 +25,13 @@ from energylens.plan import Subject, Task
 from energylens.recipe import Recipe
 
 ENERGIES_ONLY = Keep()
+
+
+class Shard(NamedTuple):
+    """The batches of one shard as they are measured; images only where they are kept."""
+
+    columns: list[dict[str, Any]]
+    images: list[np.ndarray]
 
 
 def run(
@@ -58,9 +66,11 @@ def run(
     total = sum(task.rows for mine in tasks.values() for task in mine)
     with (progress or _silent)(total) as advance:
         for subject, mine in tasks.items():
-            net = _load_again(subject, place).to(device) if mine else None
+            if not mine:
+                continue
+            net = _load_again(subject, place).to(device)
             for task in mine:
-                shards = _measured(net, task, images, place.batch, advance)
+                shards = _shards(net, task, images, place.batch, keep, advance)
                 _write(shards, task, images, points, place, keep)
 
 
@@ -118,19 +128,21 @@ def _load_again(subject: Subject, place: Place) -> nn.Module:
     return net
 
 
-def _measured(net, task: Task, images: Data, batch: int, advance) -> dict[PGD | None, list[record.Points]]:
-    """All batches of a task, one list per attack."""
-    shards: dict[PGD | None, list[record.Points]] = {attack: [] for attack in task.attacks}
+def _shards(net: nn.Module, task: Task, images: Data, batch: int, keep: Keep, advance) -> dict[PGD | None, Shard]:
+    """A task's columns, and its images where they are to be kept, one shard per attack."""
+    shards = {attack: Shard([], []) for attack in task.attacks}
     for found in measure(net, images, task.attacks, task.start, task.stop, batch):
         for attack, points in found.items():
-            shards[attack].append(points)
+            shards[attack].columns.append(record.columns(points, attack, keep.keep_logits))
+            if keep.keep_images:
+                shards[attack].images.append(points.x.numpy())
         advance(sum(len(points.y) for points in found.values()))
     return shards
 
 
-def _write(shards, task: Task, images: Data, points: Path, place: Place, keep: Keep) -> None:
+def _write(shards: dict[PGD | None, Shard], task: Task, images: Data, points: Path, place: Place, keep: Keep) -> None:
     subject = task.subject
-    for attack, batches in shards.items():
+    for attack, shard in shards.items():
         facts = plan.facts(subject, images, attack)
         constants = {
             "model_ref": references.public(subject.reference),
@@ -154,10 +166,9 @@ def _write(shards, task: Task, images: Data, points: Path, place: Place, keep: K
             "software": provenance.software(place.where),
         }
         where = plan.folder(points, subject, attack)
-        if keep.keep_images:
-            kept = np.concatenate([found.x.numpy() for found in batches])
-            table.write_images(kept, where, task.start, task.stop, about["key"])
-        columns = record.joined([record.columns(found, attack, keep.keep_logits) for found in batches], constants)
+        if shard.images:
+            table.write_images(np.concatenate(shard.images), where, task.start, task.stop, about["key"])
+        columns = record.joined(shard.columns, constants)
         table.write(columns, where, task.start, task.stop, about)
 
 

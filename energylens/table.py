@@ -64,6 +64,13 @@ class Part(NamedTuple):
     stop: int
 
 
+class Records(tuple):
+    """Provenance in a table's `attrs`, which pandas deep-copies at every step; it never changes."""
+
+    def __deepcopy__(self, memo: dict) -> "Records":
+        return self
+
+
 def folder(points: Path, model: str, attack: str) -> Path:
     """Where the shards of a model and attack lie."""
     return points / f"model={quote(model, safe=' ()+')}" / f"attack={quote(attack, safe=' ')}"
@@ -145,7 +152,7 @@ def open(points: Path, models: Iterable[str], attacks: Iterable[str], samples: i
     table = pd.concat(frames, ignore_index=True)
     table["model"] = pd.Categorical(table["model"], models)
     table["attack"] = pd.Categorical(table["attack"], attacks)
-    table.attrs["provenance"] = records
+    table.attrs["provenance"] = Records(records)
     return table
 
 

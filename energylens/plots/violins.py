@@ -1,5 +1,7 @@
 """Half violins: two distributions back to back, one pair a category."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -35,7 +37,7 @@ def halves(
             _half(ax, values.dropna().to_numpy(float), place, side, colour, axis)
     ax.legend(handles=[Patch(color=colour, label=label) for colour, label in zip(colours, labels, strict=True)])
     crowded = sum(map(len, groups)) > CHARACTERS_ABREAST
-    slant = {"rotation": 20, "ha": "right", "rotation_mode": "anchor"} if crowded else {}
+    slant: dict[str, Any] = {"rotation": 20, "ha": "right", "rotation_mode": "anchor"} if crowded else {}
     ax.set_xticks(range(len(groups)), list(groups), **slant)
     ax.set_xlim(-0.6, len(groups) - 0.4)
 

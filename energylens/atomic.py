@@ -8,6 +8,17 @@ from pathlib import Path
 from energylens.errors import UserError, first_line
 
 
+def check_writable(folder: Path, option: str) -> None:
+    """Whether a folder can be written, or made, before any work is done for it.
+
+    Raises:
+        UserError: it cannot; `option` chooses another one.
+    """
+    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise UserError(f"{there} is no folder that can be written; choose another one with {option}")
+
+
 @contextmanager
 def whole(path: Path, option: str) -> Iterator[Path]:
     """A hidden name to write to; behind the block it is synced and renamed to `path`.

@@ -36,7 +36,8 @@ class Verdict:
 
     def __str__(self) -> str:
         low, high = self.interval
-        numbers = f"{self.number:.3f} [{low:.3f}, {high:.3f}], n = {self.n}; " if self.n else ""
+        interval = "" if math.isnan(low) else f" [{low:.3f}, {high:.3f}]"
+        numbers = f"{self.number:.3f}{interval}, n = {self.n}; " if self.n else ""
         return f"{self.outcome:<11} {self.claim} ({numbers}{self.detail})"
 
 
@@ -77,9 +78,9 @@ def permutation_p(a: np.ndarray, b: np.ndarray, seed: int = 0) -> float:
 
 
 def spearman_interval(rho: float, n: int) -> tuple[float, float]:
-    """95 % interval of a rank correlation (Bonett and Wright 2000, eq. 3)."""
+    """95 % interval of a rank correlation (Bonett and Wright 2000, eq. 3); none (NaN) for a perfect one."""
     if abs(rho) == 1:
-        return (rho, rho)
+        return (math.nan, math.nan)
     center, half = math.atanh(rho), Z95 * math.sqrt((1 + rho**2 / 2) / (n - 3))
     return math.tanh(center - half), math.tanh(center + half)
 
@@ -92,8 +93,8 @@ def falls_with(claim: str, cause: pd.Series, effect: pd.Series) -> Verdict:
     """
     both = pd.concat([cause, effect], axis=1, keys=["cause", "effect"]).dropna()
     n = len(both)
-    if n < 4:
-        return Verdict(claim, CANNOT_TELL, detail=f"{n} models; 4 are the fewest that could decide it")
+    if n < 5:  # of the 24 orders of 4 models, 2 are as far from 0 as a perfect one: p = 0.083
+        return Verdict(claim, CANNOT_TELL, detail=f"{n} models; 5 are the fewest that could decide it")
     a, b = both["cause"].to_numpy(), both["effect"].to_numpy()
     rho = spearman(a, b)
     if math.isnan(rho):

@@ -56,6 +56,8 @@ def _explain(error: TyperException) -> str:
     if hasattr(error, "option_name") and context is not None:
         known = [option for parameter in context.command.params for option in parameter.opts if option[0] == "-"]
         return str(unknown("option", error.option_name, known))
+    if error.format_message().startswith("Usage"):
+        return "say a command; --help lists them"
     if "No such command" in error.format_message() and context is not None:
         name = error.format_message().split("'")[1]
         return str(unknown("command", name, context.command.commands))

@@ -12,14 +12,13 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from energylens import __version__, paths, references, table
+from energylens import __version__, paths, provenance, references, table
 from energylens.atomic import whole
 from energylens.errors import UserError, unknown
 from energylens.options import Choice, Place
 from energylens.plots import style
-from energylens.recipe import Recipe
+from energylens.recipe import Recipe, shipped
 
-SCALES = ("demo", "paper")
 FORMATS = ("png", "pdf", "svg")
 
 
@@ -39,13 +38,18 @@ class Job:
         for analysis, recipe in self.recipes.items():
             measure.run(recipe, analysis, place, progress=progress)
 
-    def draw(self, tables: Path, out: Path) -> Iterator[str]:
+    def draw(self, tables: Path, out: Path, measured: bool = False) -> Iterator[str]:
         """Draw and save; yields lines to print: the files, then a verdict for each claim.
+
+        Args:
+            tables: folder of the tables.
+            out: folder of the pictures.
+            measured: whether `measure` has just run, so that the tables are the recipe's.
 
         Raises:
             UserError: a table is missing or of another setting, or OUT cannot be written.
         """
-        frames = {analysis: _table(tables / analysis / "points", recipe) for analysis, recipe in self.recipes.items()}
+        frames = {name: _table(tables / name / "points", recipe, measured) for name, recipe in self.recipes.items()}
         verdicts = [claim(**frames) for claim in self.module.CLAIMS]
         with mpl.rc_context(rc=style.rc(self.module.WIDTH)):
             figure = self.module.draw(**frames)
@@ -77,31 +81,36 @@ def job(name: str, scale: str, choice: Choice, formats: list[str]) -> Job:
         UserError: unknown figure, scale or format, or a setting that an attack refuses.
     """
     module = paths.load("figures", name)
-    if scale not in SCALES:
-        raise unknown("scale", scale, SCALES)
     for suffix in formats:
         if suffix not in FORMATS:
             raise unknown("format", suffix, FORMATS)
-    analyses = {analysis: paths.load("analyses", analysis) for analysis in module.NEEDS}
-    recipes = {
-        analysis: getattr(found, scale.upper()).override(**dataclasses.asdict(choice))
-        for analysis, found in analyses.items()
-    }
+    recipes = {need: shipped(need, scale).override(**dataclasses.asdict(choice)) for need in module.NEEDS}
     return Job(name, module, recipes, tuple(formats))
 
 
-def _table(points: Path, recipe: Recipe) -> pd.DataFrame:
-    """The recipe's rows, checked to be of its data; a figure never mixes settings unawares."""
-    models = [references.named(reference)[0] for reference in recipe.models]
-    frame = table.open(points, models, [attack.name for attack in recipe.attacks], recipe.samples)
-    wanted = ":".join(references.data_name(recipe.data))
+def _table(points: Path, recipe: Recipe, measured: bool) -> pd.DataFrame:
+    """The recipe's rows; where they were not just measured, checked to be of its models, images and attacks."""
+    bare = dict(references.named(reference) for reference in recipe.models)
+    frame = table.open(points, bare, [attack.name for attack in recipe.attacks], recipe.samples)
+    if measured:
+        return frame
+    settings = [None, *(provenance.settings(attack) for attack in recipe.attacks)]
+    images = ":".join(references.data_name(recipe.data))
     for record in frame.attrs["provenance"]:
-        seed = record["decisive"]["shuffle_seed"]
-        if (record["data"], seed) != (wanted, recipe.shuffle_seed):
-            raise UserError(
-                f"the table of '{record['model']}' in {points} is of {record['data']} (shuffle seed {seed}), not of "
-                f"{wanted} (shuffle seed {recipe.shuffle_seed}); measure it: leave out --no-measure"
-            )
+        decisive = record["decisive"]
+        there: dict[str, Any] = {
+            "model": record["model_ref"],
+            "images": record["data"],
+            "shuffle seed": decisive["shuffle_seed"],
+        }
+        asked: dict[str, Any] = {"model": references.public(bare[record["model"]]), "images": images}
+        asked |= {"shuffle seed": recipe.shuffle_seed}
+        differs = [f"{what} {there[what]}, not {asked[what]}" for what in asked if there[what] != asked[what]]
+        if decisive["attack"] not in settings:
+            differs.append("another version of the attack")
+        if differs:
+            name, problem = record["model"], "; ".join(differs)
+            raise UserError(f"the table of '{name}' in {points} is of {problem}; measure it: leave out --no-measure")
     return frame
 
 

@@ -62,6 +62,11 @@ def entropy(logits: Tensor) -> Tensor:
     return -(log_p.exp() * log_p).sum(1)
 
 
+def predict(logits: Tensor) -> Tensor:
+    """[B] the class of the largest logit; -1, no class at all, where a logit is NaN."""
+    return logits.argmax(1).masked_fill(logits.isnan().any(1), -1)
+
+
 def _true_minus_best_other(scores: Tensor, y: Tensor) -> Tensor:
     true = scores.gather(1, y[:, None])[:, 0]
     others = scores.scatter(1, y[:, None], -torch.inf)

@@ -30,12 +30,14 @@ def figure(
     """Draw figures and tables of the paper, measuring first what is missing."""
     os.environ.setdefault("MPLBACKEND", "agg")
     from energylens import draw
+    from energylens.atomic import check_writable
 
     jobs = [draw.job(name, scale, choice, formats or ["png", "pdf"]) for name in names]
+    check_writable(out, "--out")
     for job in jobs:
         if not no_measure:
             job.measure(place, command.progress)
-        for line in job.draw(place.tables, out):
+        for line in job.draw(place.tables, out, measured=not no_measure):
             print(line)
 
 

@@ -14,11 +14,12 @@ from torch import nn
 
 from energylens import data as datasets
 from energylens import models, plan, provenance, record, references, table
+from energylens.atomic import check_writable
 from energylens.attacks import PGD
 from energylens.attacks.frozen import frozen
 from energylens.attacks.starts import random_wrong_class
 from energylens.data import Data
-from energylens.errors import UserError
+from energylens.errors import UserError, first_line
 from energylens.models import check, identity
 from energylens.options import Keep, Place
 from energylens.plan import Subject, Task
@@ -55,20 +56,21 @@ def run(
     Raises:
         UserError: a name, file, model or data set is not usable; nothing is written then.
     """
-    device = place.where
-    models.prepare(recipe.models, place.model_dir)
+    device, points = place.where, place.tables / analysis / "points"
+    table.check_name(analysis)
+    check_writable(points, "--tables")
     images = datasets.load(
         recipe.data, data_dir=place.data_dir, samples=recipe.samples, shuffle_seed=recipe.shuffle_seed
     )
-    points = place.tables / analysis / "points"
+    models.prepare(recipe.models, place.model_dir)
+    attacks = tuple({attack.name: attack for attack in recipe.attacks}.values())
     subjects = [_subject(reference, images, place) for reference in recipe.models]
-    tasks = {subject: list(plan.missing(subject, recipe.attacks, images, points, keep, say)) for subject in subjects}
-    total = sum(task.rows for mine in tasks.values() for task in mine)
-    with (progress or _silent)(total) as advance:
+    tasks = {subject: list(plan.missing(subject, attacks, images, points, keep)) for subject in subjects}
+    say(f"images: {images.name}, {images.selection}")
+    with (progress or _silent)(sum(task.rows for mine in tasks.values() for task in mine)) as advance:
         for subject, mine in tasks.items():
-            if not mine:
-                continue
-            net = _load_again(subject, place).to(device)
+            net = _load_again(subject, place).to(device) if mine else None
+            plan.tidy(subject, attacks, images, points, say)
             for task in mine:
                 shards = _shards(net, task, images, place.batch, keep, advance)
                 _write(shards, task, images, points, place, keep)
@@ -90,11 +92,22 @@ def measure(net: nn.Module, images: Data, attacks: tuple[PGD | None, ...], start
     """
     device = next((parameter.device for parameter in net.parameters()), torch.device("cpu"))
     layout = check.layout(net, images)
-    with frozen(net):
+    with frozen(net), full_float32():
         for first in range(start, stop, batch):
             x, y, index = images.batch(first, min(first + batch, stop))
             x, y = x.to(device, memory_format=layout), y.to(device)
             yield _batch(net, x, y, index, attacks)
+
+
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """No TF32 inside: on CUDA, torch's convolutions would drop 13 of 23 bits of their inputs."""
+    convolutions = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = convolutions
 
 
 def _batch(net: nn.Module, x, y, index, attacks) -> dict[PGD | None, record.Points]:
@@ -104,7 +117,7 @@ def _batch(net: nn.Module, x, y, index, attacks) -> dict[PGD | None, record.Poin
     for attack in attacks:
         target, x_adv, logits = None, x, natural
         if attack is not None:
-            if attack.loss == "targeted-ce":
+            if attack.targeted:
                 target = random_wrong_class(y, natural.shape[1], attack.seed, index.tolist())
             x_adv = attack(net, x, y, index=index, target=target)
             with torch.no_grad():
@@ -118,6 +131,7 @@ def _subject(reference: str, images: Data, place: Place) -> Subject:
     name, bare = references.named(reference)
     net = models.load(bare, model_dir=place.model_dir, trust=place.trust_checkpoint)
     check.usable(net, name, images)
+    check.attackable(net, name, images)
     return Subject(name, bare, identity.sha(net))
 
 
@@ -128,15 +142,24 @@ def _load_again(subject: Subject, place: Place) -> nn.Module:
     return net
 
 
-def _shards(net: nn.Module, task: Task, images: Data, batch: int, keep: Keep, advance) -> dict[PGD | None, Shard]:
+def _shards(net, task: Task, images: Data, batch: int, keep: Keep, advance) -> dict[PGD | None, Shard]:
     """A task's columns, and its images where they are to be kept, one shard per attack."""
     shards = {attack: Shard([], []) for attack in task.attacks}
-    for found in measure(net, images, task.attacks, task.start, task.stop, batch):
-        for attack, points in found.items():
-            shards[attack].columns.append(record.columns(points, attack, keep.keep_logits))
-            if keep.keep_images:
-                shards[attack].images.append(points.x.numpy())
-        advance(sum(len(points.y) for points in found.values()))
+    done = task.start
+    try:
+        for found in measure(net, images, task.attacks, task.start, task.stop, batch):
+            for attack, points in found.items():
+                shards[attack].columns.append(record.columns(points, attack, keep.keep_logits))
+                if keep.keep_images:
+                    shards[attack].images.append(points.x.numpy())
+            done += len(points.y)
+            advance(len(points.y) * len(found))
+    except UserError:
+        raise
+    except Exception as error:  # the network is the user's code
+        where = f"images {done} to {min(done + batch, task.stop)}"
+        remedy = f"; try --batch {batch // 2}" if isinstance(error, torch.OutOfMemoryError) and batch > 1 else ""
+        raise UserError(f"model '{task.subject.name}' failed at {where} ({first_line(error)}){remedy}") from error
     return shards
 
 

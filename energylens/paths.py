@@ -3,9 +3,12 @@
 import importlib.util
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from energylens.errors import UserError, first_line, unknown
 
@@ -36,6 +39,22 @@ def load(kind: str, name: str) -> ModuleType:
     return python_file(shipped(kind) / f"{name}.py")
 
 
+@contextmanager
+def _importable(folder: Path) -> Iterator[None]:
+    """Inside, a user's file imports its neighbours; behind it, another folder's files of the same names are free."""
+    before = set(sys.modules)
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        if str(folder) in sys.path:
+            sys.path.remove(str(folder))
+        for name in set(sys.modules) - before:
+            file = getattr(sys.modules[name], "__file__", None)
+            if file and Path(file).resolve().is_relative_to(folder):
+                del sys.modules[name]
+
+
 @cache
 def python_file(path: Path) -> ModuleType:
     """A Python file imported as a module; its own folder is importable for it.
@@ -49,28 +68,37 @@ def python_file(path: Path) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # inspect.getsource and pickle look classes up here
-    sys.path.insert(0, str(path.resolve().parent))
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise UserError(f"{path} failed when it was imported ({first_line(error)})") from error
-    finally:
-        sys.path.pop(0)
+    with _importable(path.resolve().parent):
+        try:
+            sys.modules[spec.name] = module  # dataclasses look their module up
+            spec.loader.exec_module(module)
+        except (Exception, SystemExit) as error:
+            raise UserError(f"{path} failed when it was imported ({first_line(error)})") from error
     return module
 
 
-def function(path: Path, name: str):
-    """The callable `name` of a user's Python file.
+def call(path: Path, name: str) -> Any:
+    """What the function `name` of a user's Python file returns.
 
     Raises:
-        UserError: no such file, or the file has no such function.
+        UserError: no such file, no such function, or it fails.
     """
     module = python_file(path)
     known = [key for key, thing in vars(module).items() if callable(thing) and not key.startswith("_")]
     if not callable(getattr(module, name, None)):
         raise unknown(f"function in {path.name}", name, known)
-    return getattr(module, name)
+    with _importable(path.resolve().parent):
+        return called(f"{path}:{name}", getattr(module, name))
+
+
+def called(reference: str, function: Callable[[], Any]) -> Any:
+    """What a user's function returns; its failure, or its wish to end the program, is told in one line."""
+    try:
+        return function()
+    except UserError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise UserError(f"{reference} failed ({first_line(error)})") from error
 
 
 def home() -> Path:

@@ -8,8 +8,10 @@ from typing import Any
 from energylens import provenance, table
 from energylens.attacks import PGD
 from energylens.data import Data
+from energylens.errors import UserError, first_line
 from energylens.options import Keep
 
+ASIDE = "_aside"
 SHARD = 1000
 """images in one file; at most this many rows are in memory"""
 
@@ -48,23 +50,35 @@ def folder(points: Path, subject: Subject, attack: PGD | None) -> Path:
     return table.folder(points, subject.name, attack.name if attack else table.NATURAL)
 
 
-def missing(
-    subject: Subject, attacks: tuple[PGD, ...], images: Data, points: Path, keep: Keep, say: Callable[[str], None]
-) -> Iterator[Task]:
-    """The ranges of images that some attack lacks; shards of another key are moved aside first."""
+def missing(subject: Subject, attacks: tuple[PGD, ...], images: Data, points: Path, keep: Keep) -> Iterator[Task]:
+    """The ranges of images that some attack lacks; nothing is changed on disk.
+
+    Raises:
+        UserError: a shard is broken, or lacks what is to be kept and is longer than what is asked for.
+    """
     lacking: dict[tuple[int, int], list[PGD | None]] = {}
     for attack in (None, *attacks):
-        wanted = facts(subject, images, attack)
         have = []
-        for part in table.parts(folder(points, subject, attack)):
-            if part.key != provenance.key(wanted):
-                _set_aside(part, points, wanted, say)
-            elif not keep.names or set(keep.names) <= set(table.provenance(part.path)["kept"]):
-                have.append((part.start, part.stop))
+        for part in _usable_parts(subject, images, attack, points):
+            have.append((part.start, part.stop))
+            if keep.names and not set(keep.names) <= set(table.provenance(part.path)["kept"]):
+                if part.stop > len(images):
+                    raise UserError(f"{part.path} was measured without {keep.names[0]}; ask for --samples {part.stop}")
+                lacking.setdefault((part.start, part.stop), []).append(attack)  # again, in its place
         for gap in gaps(have, len(images)):
             lacking.setdefault(gap, []).append(attack)
     for (start, stop), missed in sorted(lacking.items()):
         yield Task(subject, start, stop, tuple(missed))
+
+
+def _usable_parts(subject: Subject, images: Data, attack: PGD | None, points: Path) -> list[table.Part]:
+    """Whole shards with the right key, in their folder or set aside."""
+    where, wanted = folder(points, subject, attack), provenance.key(facts(subject, images, attack))
+    found = table.parts(where) + table.parts(points / ASIDE / where.relative_to(points))
+    right = [part for part in found if part.key == wanted]
+    for part in right:
+        table.check_whole(part)
+    return list({(part.start, part.stop): part for part in reversed(right)}.values())
 
 
 def gaps(have: list[tuple[int, int]], total: int) -> Iterator[tuple[int, int]]:
@@ -78,9 +92,32 @@ def gaps(have: list[tuple[int, int]], total: int) -> Iterator[tuple[int, int]]:
         position = max(position, stop)
 
 
-def _set_aside(part: table.Part, points: Path, wanted: dict[str, Any], say: Callable[[str], None]) -> None:
-    place, aside = part.path.relative_to(points), points / "_aside"
-    differs = provenance.difference(table.provenance(part.path)["decisive"], wanted)
-    (aside / place).parent.mkdir(parents=True, exist_ok=True)
-    part.path.replace(aside / place)
-    say(f"moved aside: {place} differs in {differs}; it lies in {aside}")
+def tidy(subject: Subject, attacks: tuple[PGD, ...], images: Data, points: Path, say: Callable[[str], None]) -> None:
+    """Leave only this model's and these images' shards under its name; bring back those that were set aside.
+
+    Raises:
+        UserError: a foreign file is in the way, or the folder cannot be written.
+    """
+    expected = {folder(points, subject, attack): facts(subject, images, attack) for attack in (None, *attacks)}
+    same = {name: expected[folder(points, subject, None)][name] for name in ("model_sha", "data_sha", "shuffle_seed")}
+    for where in sorted(folder(points, subject, None).parent.glob("attack=*")):
+        for part in table.parts(where):
+            found, wanted = table.provenance(part.path)["decisive"], expected.get(where, same)
+            differs = provenance.difference(found, wanted)
+            if differs:
+                place = part.path.relative_to(points)
+                _move(part.path, points / ASIDE / place)
+                say(f"moved aside: {place} differs in {', '.join(differs)}; it lies in {points / ASIDE}")
+    for where, wanted in expected.items():
+        for part in table.parts(points / ASIDE / where.relative_to(points)):
+            if part.key == provenance.key(wanted):
+                _move(part.path, where / part.path.name)
+                say(f"brought back: {(where / part.path.name).relative_to(points)}")
+
+
+def _move(path: Path, target: Path) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(target)
+    except OSError as error:
+        raise UserError(f"cannot move {path} to {target} ({first_line(error)})") from error

@@ -1,11 +1,13 @@
 """`python -m energylens.probe`: record energies of models under attacks into parquet tables."""
 
+import dataclasses
 from typing import Annotated
 
 import typer
 
 from energylens import attacks, command, options, paths
 from energylens.errors import UserError
+from energylens.recipe import Recipe, shipped
 
 app = command.app()
 
@@ -21,31 +23,28 @@ def probe(
         list[str] | None,
         typer.Option("--attack", help="Such as pgd or pgd:steps=50:norm=l2; repeat for more."),
     ] = None,
-    scale: Annotated[str, typer.Option(metavar="demo|paper", help="Which recipe of a shipped analysis.")] = "demo",
+    scale: Annotated[
+        str | None, typer.Option(metavar="demo|paper", help="Which recipe of a shipped analysis; demo if not given.")
+    ] = None,
 ) -> None:
     """Record E(x) and E(x, y) of natural and attacked images; what is there is not measured again."""
     from energylens import measure
 
-    recipe = _recipe(analysis, scale, choice, attack).override(**vars(choice))
-    measure.run(recipe, analysis, place, keep, command.progress)
+    recipe = _recipe(analysis, scale, choice, tuple(attacks.parse(text) for text in attack or []))
+    measure.run(recipe.override(**vars(choice)), analysis, place, keep, command.progress)
     print(f"table: {place.tables / analysis / 'points'}")
 
 
-def _recipe(analysis: str, scale: str, choice: options.Choice, attack: list[str] | None):
-    import dataclasses
-
-    from energylens.recipe import Recipe
-
-    chosen = tuple(attacks.parse(text) for text in attack or ["pgd"])
+def _recipe(analysis: str, scale: str | None, choice: options.Choice, chosen: tuple[attacks.PGD, ...]) -> Recipe:
     if analysis in paths.names("analyses"):
-        recipe = getattr(paths.load("analyses", analysis), scale.upper())
-        return dataclasses.replace(recipe, attacks=chosen) if attack else recipe
-    if not choice.models or not choice.data:
+        recipe = shipped(analysis, scale or "demo")
+        return dataclasses.replace(recipe, attacks=chosen or recipe.attacks)
+    if scale is not None or not choice.models or not choice.data:
         raise UserError(
-            f"'{analysis}' is no shipped analysis ({', '.join(paths.names('analyses'))}), so say what to measure: "
-            "--models REFERENCE --data REFERENCE"
+            f"'{analysis}' is no shipped analysis ({', '.join(paths.names('analyses'))}), so it has no --scale; "
+            "say what to measure: --models REFERENCE --data REFERENCE"
         )
-    return Recipe(tuple(choice.models), choice.data, chosen)
+    return Recipe(tuple(choice.models), choice.data, chosen or (attacks.PGD(),))
 
 
 if __name__ == "__main__":

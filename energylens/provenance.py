@@ -49,7 +49,6 @@ def software(device: str) -> dict[str, Any]:
     }
 
 
-def difference(old: dict[str, Any], new: dict[str, Any]) -> str:
-    """Which decisive facts differ, in words."""
-    changed = [fact for fact in new if old.get(fact) != new[fact]]
-    return ", ".join(changed) or "nothing that is recorded"
+def difference(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Which of the new facts differ from the old ones."""
+    return [fact for fact in new if old.get(fact) != new[fact]]

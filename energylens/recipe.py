@@ -6,7 +6,11 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from energylens import paths
 from energylens.attacks import PGD
+from energylens.errors import unknown
+
+SCALES = ("demo", "paper")
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,17 @@ class Recipe:
         of_attack: dict[str, Any] = {"eps": eps, "seed": seed}
         attacks = tuple(dataclasses.replace(attack, **_kept(of_attack)) for attack in self.attacks)
         return dataclasses.replace(self, attacks=attacks, **_kept(given))
+
+
+def shipped(analysis: str, scale: str) -> Recipe:
+    """The recipe of a shipped analysis at a scale, `demo` or `paper`.
+
+    Raises:
+        UserError: unknown analysis or scale.
+    """
+    if scale not in SCALES:
+        raise unknown("scale", scale, SCALES)
+    return getattr(paths.load("analyses", analysis), scale.upper())
 
 
 def _kept(settings: dict[str, Any]) -> dict[str, Any]:

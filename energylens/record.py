@@ -55,13 +55,13 @@ def columns(points: Points, attack: PGD | None, keep_logits: bool = False) -> di
         One array or list per column.
     """
     exact, y, target = points.logits.double(), points.y, points.target
-    pred = points.logits.argmax(1)
+    pred = energy.predict(points.logits)
     return {
         "sample": points.index.numpy(),
         "label": y.numpy(),
         "target": np.full(len(y), None) if target is None else target.numpy(),
         "status": _status(points, pred, attack),
-        "clean_correct": (points.natural.argmax(1) == y).numpy(),
+        "clean_correct": (energy.predict(points.natural) == y).numpy(),
         "pred": pred.numpy(),
         "energy": energy.marginal(exact).numpy(),
         "joint_energy": energy.joint(exact, y).numpy(),
@@ -91,8 +91,8 @@ def check_points(x_adv: Tensor, delta: Tensor, attack: PGD) -> None:
     Raises:
         UserError: the attack left the ball or the range.
     """
-    reach = float(BALLS[attack.norm].norm(delta).nan_to_num(0).max())
-    if reach > attack.eps + TOLERANCE:
+    reach = float(BALLS[attack.norm].norm(delta.double()).nan_to_num(0).max())
+    if reach > attack.eps * (1 + 1e-5) + TOLERANCE:
         raise UserError(f"attack {attack.name} left its ball: {attack.norm} distance {reach:.6f}, eps {attack.eps:.6f}")
     if ((x_adv < 0) | (x_adv > 1)).any():
         raise UserError(f"attack {attack.name} left [0, 1]: pixels from {x_adv.min():.4f} to {x_adv.max():.4f}")

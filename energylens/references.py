@@ -9,8 +9,8 @@ NORMS = {"linf": "Linf", "l2": "L2"}  # as RobustBench writes them
 
 def named(reference: str) -> tuple[str, str]:
     """Display name and bare reference: `SAT=demo:sat` -> ("SAT", "demo:sat"); a default name if none is given."""
-    match = re.match(r"([^:@/=]+)=(.+)", reference)
-    if match:
+    match = re.match(r"([^:@/=]*)=(.+)", reference)
+    if match and not Path(reference).exists():
         return match.group(1).strip(), match.group(2)
     tail = reference.rpartition("@")[0] or reference
     tail = re.split(r"[:/]", tail)[-1]

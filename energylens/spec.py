@@ -15,7 +15,7 @@ def number(text: str) -> float:
     """
     try:
         return float(Fraction(text))
-    except (ValueError, ZeroDivisionError):
+    except (ValueError, ZeroDivisionError, OverflowError):
         raise UserError(f"'{text}' is no number; write for example 0.03 or 8/255") from None
 
 

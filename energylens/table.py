@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
@@ -50,7 +50,6 @@ SCHEMA = pa.schema(
         ("logits", pa.list_(pa.float32())),  # null unless kept; of any number of classes
     ]
 )
-STATUSES = ("natural", "success", "best_effort", "clean_fallback", "not_attacked", "generated", "nan")
 MEASURED = ["pred", "energy", "joint_energy", "ce", "entropy", "prob_margin", "logit_margin"]
 """the columns that `pairs` sets side by side"""
 
@@ -69,6 +68,16 @@ class Records(tuple):
 
     def __deepcopy__(self, memo: dict) -> "Records":
         return self
+
+
+def check_name(name: str) -> None:
+    """Whether a table can have this name.
+
+    Raises:
+        UserError: it would lie outside the folder of the tables, or be skipped by readers.
+    """
+    if not re.fullmatch(r"[\w.+ -]+", name) or name[0] in "_.":
+        raise UserError(f"'{name}' cannot name a table; use letters, digits, - and _ (not in front)")
 
 
 def folder(points: Path, model: str, attack: str) -> Path:
@@ -127,6 +136,17 @@ def provenance(path: Path) -> dict[str, Any]:
     return json.loads(stored[b"energylens"])
 
 
+def check_whole(part: Part) -> None:
+    """A look at a shard's footer.
+
+    Raises:
+        UserError: broken, no shard of ours, or not of the images that its name says.
+    """
+    about, rows = provenance(part.path), pq.read_metadata(part.path).num_rows
+    if (about["key"], rows) != (part.key, part.stop - part.start):
+        raise UserError(f"{part.path} does not hold what its name says; delete it and measure it again")
+
+
 def open(points: Path, models: Iterable[str], attacks: Iterable[str], samples: int | None = None) -> pd.DataFrame:
     """The rows of these models and attacks, natural images included, models and attacks in this order.
 
@@ -168,15 +188,24 @@ def _rows(where: Path, model: str, attack: str, samples: int | None) -> tuple[pd
     for part in found:
         if part.start > position or position >= wanted:
             break
-        rows = pq.read_table(part.path, partitioning=None).to_pandas()
+        rows = _read(part.path)
         chunks.append(rows.iloc[position - part.start : wanted - part.start])
         position = max(position, part.stop)
-    if position < wanted or len({part.key for part in found}) > 1:
+    if len({part.key for part in found}) > 1:
+        raise UserError(f"{where} holds shards of several keys; measure it again: leave out --no-measure")
+    if position < wanted:
         raise UserError(
             f"the table of '{model}' under '{attack}' has {position} of {wanted} images; "
             "measure the rest: leave out --no-measure"
         )
     return pd.concat(chunks, ignore_index=True), record
+
+
+def _read(path: Path) -> pd.DataFrame:
+    try:
+        return pq.read_table(path, partitioning=None).to_pandas()
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(f"{path} cannot be read ({first_line(error)}); delete it and measure it again") from error
 
 
 def pairs(table: pd.DataFrame) -> pd.DataFrame:
@@ -188,21 +217,21 @@ def pairs(table: pd.DataFrame) -> pd.DataFrame:
         adversarial: negative means that the attack raised the energy).
 
     Raises:
-        UserError: an adversarial row has no natural one.
+        UserError: an adversarial row has no natural one, or an image stands twice in the table.
 
     Source: Mirza et al. 2024 (arXiv:2407.06315), section 3.2.
     """
     key = ["model", "model_sha", "data", "split", "sample"]
     natural = table.loc[table["attack"] == NATURAL, key + MEASURED]
     adversarial = table[table["attack"] != NATURAL]
+    twice = int(natural.duplicated(key).sum())
+    if twice:
+        raise UserError(
+            f"{twice} natural images stand twice in the table; were two folders, or two selections, joined?"
+        )
     both = adversarial.merge(natural, on=key, how="left", suffixes=("", "_natural"), validate="many_to_one")
     if both["pred_natural"].isna().any():
         raise UserError(f"{int(both['pred_natural'].isna().sum())} adversarial rows have no natural row beside them")
     for column in ("energy", "joint_energy"):
         both[f"delta_{column}"] = both[f"{column}_natural"] - both[column]
     return both
-
-
-def model_of(path: Path) -> str:
-    """The display name in a shard's path."""
-    return unquote(path.parent.parent.name.removeprefix("model="))

@@ -63,10 +63,10 @@ def trades_below_sat(delta_energy: pd.DataFrame) -> Verdict:
     """|mean Delta E(x)| of SAT minus that of TRADES, on the same images."""
     claim = "TRADES has a smaller |mean Delta E(x)| than SAT"
     both = pairs(delta_energy).pivot(index="sample", columns="model", values="delta_energy")
-    names = {str(name).lower(): name for name in both.columns}
-    if not {"sat", "trades"} <= names.keys():
-        return Verdict(claim, CANNOT_TELL, detail="the table has no two models named SAT and TRADES")
-    sat, trades = (both[names[key]].to_numpy(float) for key in ("sat", "trades"))
+    named = [[name for name in both.columns if str(name).upper() == key] for key in ("SAT", "TRADES")]
+    if [len(names) for names in named] != [1, 1]:
+        return Verdict(claim, CANNOT_TELL, detail="the table has not one model named SAT and one named TRADES")
+    sat, trades = (both[names[0]].to_numpy(float) for names in named)
     usable = np.isfinite(sat + trades)
     sat, trades = sat[usable], trades[usable]
     detail = "|mean Delta E| of SAT minus that of TRADES in nats, bootstrap over images"

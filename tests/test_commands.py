@@ -30,7 +30,8 @@ def _elsewhere(tmp_path, monkeypatch):
 def test_figure_measures_draws_and_gives_its_verdicts(capsys):
     assert run(figure, *FIGURE) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split(":")[0] for line in lines] == ["drawn", "drawn", "claim", "claim", "claim", "claim"]
+    assert [line.split(":")[0] for line in lines] == ["images", "drawn", "drawn", "claim", "claim", "claim", "claim"]
+    assert lines[0] == "images: digits, first 6 of 500 test images"
     assert Path("out/fig4.pdf").read_bytes().startswith(b"%PDF")
     with Image.open("out/fig4.png") as picture:
         assert picture.width == pytest.approx(4.8 * 300, abs=2)
@@ -66,7 +67,11 @@ def test_no_measure_draws_the_same_table_without_torch_or_checkpoint():
 def test_no_measure_refuses_a_table_of_other_data(capsys):
     run(figure, *FIGURE)
     assert run(figure, *FIGURE, "--no-measure", "--data", "digits:train") == 2
-    assert "is of digits:test (shuffle seed None), not of digits:train" in capsys.readouterr().err
+    assert "is of images digits:test, not digits:train" in capsys.readouterr().err
+    assert run(figure, "fig4", "--models", "SAT=demo:trades", "--samples", "6", "--no-measure") == 2
+    assert "is of model demo:sat, not demo:trades" in capsys.readouterr().err
+    assert run(figure, *FIGURE, "--no-measure", "--shuffle-seed", "3") == 2
+    assert "is of shuffle seed None, not 3" in capsys.readouterr().err
     assert run(figure, *FIGURE, "--no-measure", "--eps", "0.1") == 2
     assert "no table of 'SAT' under 'pgd-eps0.1'" in capsys.readouterr().err
 
@@ -122,14 +127,25 @@ def mistakes(tmp_path, toy_net):
             (["fig4", "--models", f"{bad}:toy"], "model 'toy' cannot read digits's [1, 16, 16] images"),
             (["fig4", "--device", "cuda:99", "--samples", "2"], "--device cuda:99 cannot be used here"),
             (["fig4", "--no-measure"], "no table of 'std-6' under 'natural'"),
-            ([], "NAME"),
+            (["fig4", "--models", "demo:sat", "--models", "demo:sat"], "model demo:sat is named twice"),
+            (["fig4", "--eps", "1e400"], "'1e400' is no number"),
+            (["fig4", "--seed", "99999999999999999999"], "seed must be a number"),
+            (["fig4", "--models", "dem:sat"], "unknown kind of model reference 'dem'; did you mean 'demo'?"),
+            (["fig4", "--models", f"{bad}"], f"write {bad}:FUNCTION"),
+            (["fig4", "--out", f"{tmp_path}/toy.npz"], "choose another one with --out"),
+            ([], "Missing argument 'NAME...'"),
         ],
         "probe": [
             (["--attack", "pdg"], "unknown attack 'pdg'; did you mean 'pgd'? available: pgd, pgd-kl, pgd-t"),
             (["--attack", "pgd:stepss=3"], "unknown setting of attack pgd 'stepss'; did you mean 'steps'?"),
-            (["mine"], "'mine' is no shipped analysis (delta_energy), so say what to measure"),
+            (["mine"], "'mine' is no shipped analysis (delta_energy), so it has no --scale; say what to measure"),
+            (["delta_energy", "--scale", "papers"], "unknown scale 'papers'; did you mean 'paper'?"),
+            (["../out", "--models", "demo:sat", "--data", "digits"], "'../out' cannot name a table"),
+            (["t", "--models", "=demo:sat", "--data", "digits"], "gives no usable name"),
+            (["t", "--models", "demo:sat", "--data", "digits", "--tables", f"{tmp_path}/toy.npz"], "with --tables"),
         ],
         "models": [
+            ([], "--help"),
             (["chek"], "unknown command 'chek'; did you mean 'check'? available: check, zoo"),
             (["check", "nothing"], "'nothing' is no model reference; write demo:NAME"),
             (["check", f"{bad}:toy", "--data", f"{tmp_path}/toy.npz"], "so its energies mean nothing"),

@@ -182,7 +182,7 @@ FLOATS = np.zeros((2, 1, 4, 4))
         (lambda tmp: save(tmp, images=FLOATS - 0.1, labels=[0, 1]), "lie in [-0.1, -0.1], not in [0, 1]"),
         (lambda tmp: save(tmp, images=FLOATS + 1.5, labels=[0, 1]), "lie in [1.5, 1.5], not in [0, 1]"),
         (lambda tmp: save(tmp, images=FLOATS * np.nan, labels=[0, 1]), "not in [0, 1]"),
-        (lambda tmp: save(tmp, images=FLOATS, labels=[0, -1]), "label -1 in x.npz is below 0"),
+        (lambda tmp: save(tmp, images=FLOATS, labels=[0, -1]), "labels of x.npz go from -1 to 0; give class indices"),
         (lambda tmp: save(tmp, images=FLOATS, labels=[0, 0.5]), "labels of x.npz are not whole numbers"),
         (
             lambda tmp: save(tmp, images=FLOATS, labels=[0]),
@@ -190,8 +190,11 @@ FLOATS = np.zeros((2, 1, 4, 4))
         ),
         (
             lambda tmp: save(tmp, images=FLOATS, labels=np.array(["a", "b"])),
-            "must be (images, labels) as arrays",
+            "labels of x.npz are not whole numbers",
         ),
+        (lambda tmp: save(tmp, images=FLOATS, labels=[0, np.inf]), "labels of x.npz are not whole numbers"),
+        (lambda tmp: save(tmp, images=FLOATS, labels=[0, 1j]), "labels of x.npz are not whole numbers"),
+        (lambda tmp: f"{save(tmp, images=FLOATS, labels=[0, 1])}:train", "has no splits; leave out ':train'"),
         (lambda tmp: str(tmp), "no image folder at"),
     ],
 )
@@ -200,6 +203,31 @@ def test_mistakes_are_named(tmp_path, make, text):
         data.load(str(make(tmp_path)), data_dir=tmp_path)
     assert text in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.uint64, np.int32, np.float32])
+def test_labels_of_any_numeric_kind_are_read(tmp_path, kind):
+    found = data.load(str(save(tmp_path, images=FLOATS, labels=np.array([0, 1], kind))))
+    assert found.labels.tolist() == [0, 1]
+    assert found.labels.dtype == torch.int64
+
+
+def test_splits_are_not_taken_for_classes(tmp_path):
+    for split in ("train", "val"):
+        (tmp_path / split / "cat").mkdir(parents=True)
+        (tmp_path / split / "cat" / "1.png").write_bytes(encoded(PIXELS[0]))
+    with pytest.raises(UserError, match=r"no test/ in .* it has train, val: write"):
+        data.load(str(tmp_path))
+    assert len(data.load(f"{tmp_path}:train")) == 1
+
+
+def test_an_image_that_is_broken_inside_is_named(tmp_path):
+    (tmp_path / "a").mkdir()
+    whole = encoded(PIXELS[0])
+    cell = {"bytes": whole[:60] + b"xxxx" + whole[64:]}
+    pd.DataFrame({"img": [cell], "label": [0]}).to_parquet(tmp_path / "a" / "test-0.parquet")
+    with pytest.raises(UserError, match=r"an image in .* cannot be decoded"):
+        data.load(f"{tmp_path}/a")
 
 
 def test_truncated_parquet_and_undecodable_images_are_named(tmp_path):

@@ -1,6 +1,5 @@
 """Every figure draws from made tables, shows what the paper shows, and says where it came from."""
 
-import json
 import re
 
 import numpy as np
@@ -135,4 +134,3 @@ def test_styles_are_settings_that_matplotlib_accepts():
         with rc_context(style.rc(width)):
             assert style.rc(width)["figure.figsize"][0] == inches
             assert style.rc(width)["pdf.fonttype"] == 42
-    assert json.dumps(style.rc("half"))

@@ -1,5 +1,6 @@
 """The probe: what is recorded is right, what is there is not measured again, what differs is set aside."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from energylens import data, energy, measure, models, plan, table
+from energylens import data, energy, measure, models, plan, record, table
 from energylens.attacks import ATTACKS, PGD
 from energylens.errors import UserError
 from energylens.options import Keep, Place
@@ -136,22 +137,26 @@ def test_more_images_models_and_attacks_measure_only_what_is_new(toy, toy_net, t
 
 
 def test_other_weights_under_the_same_name_set_the_old_shards_aside(toy, toy_net, tmp_path):
-    run(toy, tmp_path)
+    first = run(toy, tmp_path)
     said = []
     changed = toy.override(models=[f"toy={toy.models[0].replace(':toy', ':other')}"])
     found = run(changed, tmp_path, say=said.append)
     points = tmp_path / "tables" / "test" / "points"
     assert len(found) == 12
     assert len(list((points / "_aside").rglob("*.parquet"))) == 2
-    assert len(said) == 2
-    assert "differs in model_sha" in said[0]
+    assert len(said) == 3
+    assert "differs in model_sha" in said[1]
+    again = run(toy, tmp_path, say=said.append)
+    assert "brought back" in said[-1]
+    pd.testing.assert_frame_equal(again, first)
+    assert len(list((points / "_aside").rglob("*.parquet"))) == 2
 
 
 def test_drawn_images_are_other_data(toy, tmp_path):
     said = []
     run(toy, tmp_path)
     found = run(toy.override(shuffle_seed=1), tmp_path, say=said.append)
-    assert "differs in shuffle_seed" in said[0]
+    assert "differs in shuffle_seed" in said[1]
     drawn = np.sort(data.load(toy.data, samples=6, shuffle_seed=1).index)
     assert found[found["attack"] == "natural"]["sample"].tolist() == drawn.tolist()
 
@@ -198,6 +203,71 @@ def test_unusable_models_stop_before_anything_is_written(toy, toy_net, tmp_path)
     assert not (tmp_path / "tables").exists()
 
 
+def test_other_weights_set_aside_the_shards_of_all_attacks(toy, tmp_path):
+    """Also of those that are not asked for now: a table never mixes two networks under one name."""
+    both = dataclasses.replace(toy, attacks=(*toy.attacks, PGD(eps=0.1, steps=5)))
+    run(both, tmp_path)
+    found = run(toy.override(models=[f"toy={toy.models[0].replace(':toy', ':other')}"]), tmp_path)
+    assert found["model_sha"].nunique() == 1
+    assert set(found["attack"]) == {"natural", "pgd-eps0.1-steps3"}
+
+
+def test_keeping_more_never_doubles_a_row(toy, tmp_path):
+    run(toy, tmp_path)
+    place = Place(tables=tmp_path / "tables")
+    measure.run(toy.override(samples=10), "test", place, Keep(keep_logits=True))
+    found = pd.read_parquet(tmp_path / "tables" / "test" / "points")
+    assert len(found) == 20
+    assert found["logits"].notna().all()
+    assert len(table.pairs(found)) == 10
+    run(toy.override(samples=12), tmp_path / "longer")
+    with pytest.raises(UserError, match="was measured without keep_logits; ask for --samples 12"):
+        measure.run(toy, "test", Place(tables=tmp_path / "longer" / "tables"), Keep(keep_logits=True))
+
+
+@pytest.mark.parametrize("share", [0, 0.5])
+def test_a_damaged_shard_is_named(toy, tmp_path, share):
+    run(toy, tmp_path)
+    path = sorted(files(tmp_path))[1]
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(UserError, match="cannot be read") as error:
+        run(toy, tmp_path)
+    assert path.name in str(error.value)
+
+
+def test_a_nan_row_is_never_right(toy_net, npz, tmp_path):
+    """NaN wherever a pixel is no multiple of 1/255: 0 % robust, and not the share of class 0."""
+    body = "return torch.where((x * 255 - (x * 255).round()).abs().amax((1, 2, 3))[:, None] > 1e-3, torch.nan, logits)"
+    found = run(recipe(toy_net(body), npz), tmp_path)
+    attacked = found[found["attack"] != "natural"]
+    assert (attacked["status"] == "nan").all()
+    assert (attacked["pred"] == -1).all()
+    assert (attacked["pred"] == attacked["label"]).mean() == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ("return logits.detach()", "gives no gradient at its input .* PGD needs it"),
+        ("x.mul_(0.5)\n        return logits", "gives no gradient at its input .* PGD needs it"),
+        ("return logits if len(x) == 2 or not x.requires_grad else self.linear(x)", r"failed at images 0 to 6 \(RuntimeError"),
+    ],
+)
+def test_a_network_that_fails_under_attack_is_named(toy_net, npz, tmp_path, body, text):
+    with pytest.raises(UserError, match=f"model 'toy' {text}"):
+        run(recipe(toy_net(body), npz), tmp_path)
+    assert not (tmp_path / "tables").exists()
+
+
+def test_large_images_may_round_in_the_l2_ball():
+    x = torch.full((1, 3, 224, 224), 0.5)
+    attack = PGD(eps=3, norm="l2", steps=1)
+    record.check_points(x, torch.full_like(x, 3.000002 / x.numel() ** 0.5), attack)
+    with pytest.raises(UserError, match="left its ball"):
+        record.check_points(x, torch.full_like(x, 3.001 / x.numel() ** 0.5), attack)
+
+
 def test_a_model_that_is_another_one_at_each_load_is_refused(toy, tmp_path):
     path = tmp_path / "random_nets.py"
     path.write_text((tmp_path / "nets.py").read_text().replace("torch.manual_seed(0)", "torch.seed()"))
@@ -213,8 +283,6 @@ def test_an_attack_that_leaves_its_ball_is_caught(toy, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", list(ATTACKS))
 def test_every_attack_by_name_is_measured(toy, tmp_path, name):
-    import dataclasses
-
     attack = dataclasses.replace(ATTACKS[name], steps=1)
     found = run(dataclasses.replace(toy, attacks=(attack,), samples=2), tmp_path)
     assert set(found["attack"]) == {"natural", attack.name}

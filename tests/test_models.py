@@ -12,7 +12,7 @@ from torch import nn
 
 from energylens import data, models
 from energylens.errors import UserError
-from energylens.models import architectures, check, files, identity
+from energylens.models import architectures, check, identity
 from energylens.references import named, public
 
 ARCH = "small-resnet:depth=6:width=4"
@@ -158,7 +158,7 @@ def truncated(tmp_path) -> bytes:
         (lambda tmp: bad(tmp, b"PK\x03\x04 nothing else"), "cannot be read as a checkpoint"),
         (lambda tmp: bad(tmp, truncated(tmp)), "cannot be read as a checkpoint"),
         (lambda tmp: bad(tmp, [1, 2]), "holds list, not a state dict; save model.state_dict()"),
-        (lambda tmp: bad(tmp, fresh().state_dict()).split("@")[0], "say its architecture"),
+        (lambda tmp: bad(tmp, fresh().state_dict()).split("@")[0], "alone is no model reference; write"),
         (
             lambda tmp: bad(tmp, {"conv1.weight": torch.zeros(1)}),
             "missing bn1.bias, bn1.num_batches_tracked, bn1.running_mean and",
@@ -300,13 +300,88 @@ class Flat(nn.Module):
         return x.view(len(x), -1)
 
 
-def test_trusting_a_file_is_off_by_default():
-    assert files.read.__defaults__ == (False,)
-    assert models.load.__kwdefaults__["trust"] is False
+VARIANTS = {  # each changes what the network computes, and nothing in its parameters
+    "class attribute": ("SCALE = 1.0", "SCALE = 2.0"),
+    "static method": ("return x  # static", "return 2 * x  # static"),
+    "property": ("return 1.0  # property", "return 3.0  # property"),
+    "private attribute": ("self._mean = 0.1", "self._mean = 0.2"),
+    "private tensor": ("self._shift = torch.zeros(3)", "self._shift = torch.ones(3)"),
+    "array": ("np.zeros(3)", "np.ones(3)"),
+    "dictionary": ("{'t': 1.0}", "{'t': 2.0}"),
+    "lambda": ("lambda x: x + 0", "lambda x: x + 1"),
+    "built-in function": ("torch.relu", "torch.tanh"),
+    "hook": ("lambda net, args: (args[0] * 1,)", "lambda net, args: (args[0] * 2,)"),
+}
+SOURCE = """
+import numpy as np
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    SCALE = 1.0
+
+    def __init__(self):
+        super().__init__()
+        self._mean = 0.1
+        self._shift = torch.zeros(3)
+        self.offset = np.zeros(3)
+        self.settings = {'t': 1.0}
+        self.act = lambda x: x + 0
+        self.last = torch.relu
+        self.register_forward_pre_hook(lambda net, args: (args[0] * 1,))
+
+    @staticmethod
+    def double(x):
+        return x  # static
+
+    @property
+    def bias(self):
+        return 1.0  # property
+"""
+
+
+@pytest.mark.parametrize("what", list(VARIANTS))
+def test_identity_sees_whatever_a_class_can_hide(tmp_path, what):
+    shas = []
+    for number, source in enumerate((SOURCE, SOURCE, SOURCE.replace(*VARIANTS[what]))):
+        path = tmp_path / f"nets{number}.py"
+        path.write_text(source)
+        shas.append(identity.sha(models.load(f"{path}:Net")))
+    assert shas[0] == shas[1] != shas[2]
+
+
+def test_two_files_may_have_neighbours_of_one_name(tmp_path):
+    for folder, classes in (("a", 3), ("b", 5)):
+        (tmp_path / folder).mkdir()
+        make = f"from torch import nn\ndef make():\n    return nn.Linear(2, {classes})\n"
+        (tmp_path / folder / "arch.py").write_text(make)
+        (tmp_path / folder / "nets.py").write_text("def net():\n    from arch import make\n    return make()\n")
+    assert [models.load(f"{tmp_path}/{folder}/nets.py:net").out_features for folder in "ab"] == [3, 5]
+    assert "arch" not in sys.modules
+    assert not [path for path in sys.path if str(tmp_path) in path]
+
+
+@pytest.mark.parametrize("where", ["at import", "in the function"])
+def test_a_file_that_ends_the_program_is_named(tmp_path, where):
+    end = "raise SystemExit(0)"
+    source = end if where == "at import" else f"def net():\n    {end}"
+    (tmp_path / "n.py").write_text(source)
+    with pytest.raises(UserError, match="failed"):
+        models.load(f"{tmp_path}/n.py:net")
+
+
+def test_a_file_is_a_file_whatever_its_name(tmp_path):
+    (tmp_path / "lr=0.1@2").mkdir()
+    path = tmp_path / "lr=0.1@2" / "best.safetensors"
+    save_file(fresh().state_dict(), path, {"energylens": json.dumps({"arch": ARCH})})
+    assert_same_logits(fresh(), models.load(str(path)))
+    save_file(fresh().state_dict(), path, {"energylens": "not json"})
+    with pytest.raises(UserError, match="has metadata that is not ours"):
+        models.load(str(path))
 
 
 ZOO_FACTS = {  # measured by an independent script: clean accuracy in percent on the 10,000 test images
-    "resnet20_std": 91.73, "resnet32_std": 92.63, "wide_sgd": 76.13, "cnn_a_mix": 76.77,
+    "resnet20_std": 91.73, "resnet32_std": 92.63, "resnet56_std": 93.39, "wide_sgd": 76.13, "cnn_a_mix": 76.77,
     "conv_small_pgd": 62.92, "resnet2b_adv": 69.25, "cnn_a_adv4": 60.07,
 }  # fmt: skip
 
@@ -320,6 +395,6 @@ def test_clean_accuracy_of_real_networks(real_zoo, real_data, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["resnet20_std", "resnet32_std"])
+@pytest.mark.parametrize("name", ["resnet20_std", "resnet32_std", "resnet56_std"])
 def test_clean_accuracy_of_real_residual_networks(real_zoo, real_data, name):
     test_clean_accuracy_of_real_networks(real_zoo, real_data, name)

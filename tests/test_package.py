@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-import pytest
 
 from energylens import cli, command, paths
 
@@ -56,8 +55,8 @@ def test_the_wheel_draws_figure_4_from_another_folder(tmp_path):
 
 
 def test_shipped_names():
-    assert paths.names("figures") == ["fig4"]
-    assert paths.names("analyses") == ["delta_energy"]
+    assert "fig4" in paths.names("figures")
+    assert "delta_energy" in paths.names("analyses")
     assert paths.shipped("figures") == ROOT / "figures"
 
 
@@ -92,11 +91,6 @@ def test_make_targets_of_the_readme_exist():
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"^make ([\w-]+)", "\n".join(blocks("bash")), re.MULTILINE):
         assert f"\n{target}: " in makefile
-
-
-@pytest.mark.parametrize("path", [README, ROOT / "CHANGELOG.md", ROOT / "CITATION.cff", ROOT / "LICENSE"])
-def test_the_papers_of_the_project_are_there(path):
-    assert path.read_text().strip()
 
 
 def test_citation_is_valid_yaml_with_the_version():

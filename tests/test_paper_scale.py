@@ -88,7 +88,8 @@ def test_without_checkpoints_it_stops_before_any_work(tmp_path, capsys, monkeypa
     first = tmp_path / "models" / "cifar10" / "Linf" / "Engstrom2019Robustness.pt"
     assert f"checkpoint {first} is missing" in error
     assert "https://drive.google.com/uc?id=" in error
-    assert "missing too: Zhang2020Geometry, Zhang2019Theoretically" in error
-    assert "Wang2023Better_WRN-70-16" in error
+    assert "Zhang2020Geometry.pt (https://drive.google.com/uc?id=" in error
+    assert error.count("https://drive.google.com/uc?id=") == 8
+    assert not (tmp_path / "models").exists()
     assert not (tmp_path / "tables").exists()
     assert not (tmp_path / "out").exists()

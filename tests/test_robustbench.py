@@ -103,7 +103,7 @@ def test_a_missing_checkpoint_says_which_file_goes_where_and_where_it_comes_from
         str(where),
         drive["gdrive_id"],
         "--model-dir",
-        "missing too: Engstrom2019Robustness",
+        f"missing too: {where.with_name('Engstrom2019Robustness.pt')}",
         "ConnectionError",
     ):
         assert part in str(error.value)

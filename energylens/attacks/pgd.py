@@ -53,14 +53,24 @@ class PGD:
             number = getattr(self, field)
             if field == "step_size" and number is None:
                 continue
-            if isinstance(number, bool) or not isinstance(number, kind) or not least <= number < float("inf"):
+            if isinstance(number, bool) or not isinstance(number, kind) or not least <= number < 2**63:
                 bound = f"at least {least}" if kind is int else "above 0"
                 raise UserError(f"PGD({field}={number!r}): {field} must be a number, {bound}")
+        if not isinstance(self.clamp_start, bool):
+            raise UserError(f"PGD(clamp_start={self.clamp_start!r}): clamp_start is true or false")
+        for field in ("eps", "step_size"):  # 1 and 1.0 are one attack, and one key
+            if getattr(self, field) is not None:
+                object.__setattr__(self, field, float(getattr(self, field)))
         if self.loss == "kl" and self.start == "clean":
             raise UserError(
                 "PGD(loss='kl', start='clean') would follow rounding noise: KL is flat at the clean input. "
                 "Use start='tiny' (as TRADES does) or 'uniform'."
             )
+
+    @property
+    def targeted(self) -> bool:
+        """Whether it wants a given class."""
+        return self.loss == "targeted-ce"
 
     @property
     def name(self) -> str:
@@ -92,7 +102,8 @@ class PGD:
             y: [B] true classes, int64.
             index: [B] places in the split, which key the start noise; 0 to B-1 if None.
             target: [B] wanted classes, for loss="targeted-ce".
-            observe: called with (step, x_adv, logits); step k is the state after k updates.
+            observe: called with (step, x_adv, logits); step k is the state after k updates. With
+                several restarts it sees one after the other, each from step 0.
 
         Returns:
             [B, C, H, W] points in [0, 1] within eps of x, in the memory format of x.
@@ -109,7 +120,8 @@ class PGD:
             if len(points) == 1:
                 return points[0]
             with torch.no_grad():
-                best = torch.stack([loss(model(x_adv)) for x_adv in points]).argmax(0)
+                losses = torch.stack([loss(model(x_adv)) for x_adv in points])
+                best = losses.nan_to_num(-torch.inf).argmax(0)
             return torch.stack(points)[best, torch.arange(len(x), device=x.device)]
 
     def _climb(self, model, x: Tensor, loss, keys: list[int], restart: int, observe) -> Tensor:

@@ -97,6 +97,8 @@ def load(
     source, split = references.split(reference)
     data_dir = data_dir or paths.data_dir()
     name = references.data_name(reference)[0]
+    if reference.endswith((":train", ":val")) and (source.endswith(".npz") or ".py:" in source):
+        raise UserError(f"{source} has no splits; leave out ':{split}'")
     arrays = named.SETS[source](split, data_dir) if source in named.SETS else _from_path(source, split)
     images, labels = _checked(name, arrays)
     return Data(name, split, images, labels, np.arange(len(labels))).take(samples, shuffle_seed)
@@ -105,12 +107,7 @@ def load(
 def _from_path(source: str, split: str) -> Arrays:
     path, _, function = source.partition(".py:")
     if function:
-        try:
-            return paths.function(Path(f"{path}.py"), function)()
-        except UserError:
-            raise
-        except Exception as error:
-            raise UserError(f"{source} failed ({first_line(error)})") from error
+        return paths.call(Path(f"{path}.py"), function)
     if not Path(source).exists():
         if "/" in source or "." in source:
             raise UserError(f"no data at {source}; give an .npz, a folder, FILE.py:function or one of: {named.KNOWN}")
@@ -128,22 +125,26 @@ def _from_path(source: str, split: str) -> Arrays:
 def _checked(name: str, arrays: Arrays) -> tuple[Tensor, Tensor]:
     """Tensors of the right shape and range, or one line that says what is wrong."""
     try:
-        images, labels = (torch.as_tensor(np.asarray(array)) for array in arrays)
+        images, labels = (np.asarray(array) for array in arrays)
+        pixels = torch.from_numpy(images if images.dtype == np.uint8 else images.astype(np.float32))
     except (TypeError, ValueError) as error:
         raise UserError(f"data {name} must be (images, labels) as arrays ({first_line(error)})") from error
-    if images.dim() != 4 or labels.shape != images.shape[:1] or not len(labels):
-        shapes = f"{tuple(images.shape)} and {tuple(labels.shape)}"
+    if pixels.dim() != 4 or labels.shape != images.shape[:1] or not len(labels):
+        shapes = f"{images.shape} and {labels.shape}"
         raise UserError(f"data {name} has images and labels of shape {shapes}; wanted [N, C, H, W] and [N]")
-    if labels.is_floating_point() and not torch.equal(labels, labels.round()):
+    if labels.dtype.kind not in "iuf" or not (labels == np.round(labels)).all() or not np.isfinite(labels).all():
         raise UserError(f"labels of {name} are not whole numbers; give class indices 0 to K-1")
-    if int(labels.min()) < 0:
-        raise UserError(f"label {int(labels.min())} in {name} is below 0; give class indices 0 to K-1")
+    if not 0 <= labels.min() <= labels.max() < 2**31:
+        raise UserError(f"labels of {name} go from {labels.min()} to {labels.max()}; give class indices 0 to K-1")
+    _check_range(name, pixels)
+    return pixels.contiguous(), torch.from_numpy(labels.astype(np.int64))
+
+
+def _check_range(name: str, images: Tensor) -> None:
     if images.dtype != torch.uint8:
-        images = images.float()
         low, high = float(images.min()), float(images.max())
         if not (low >= 0 and high <= 1):
             raise UserError(
                 f"images of {name} lie in [{low:.3g}, {high:.3g}], not in [0, 1]; give uint8, or floats before any "
                 "normalisation (that belongs into the model)"
             )
-    return images.contiguous(), labels.long()

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from energylens.errors import UserError, first_line
+from energylens.references import SPLITS
 
 Arrays = tuple[Any, Any]
 """images [N, C, H, W] (uint8, or floats in [0, 1]) and labels [N]"""
@@ -50,7 +51,10 @@ def folder(path: Path, split: str) -> Arrays:
     """A folder of Hugging Face parquet, or one sub-folder of images a class (in SPLIT/ if that exists)."""
     if any(path.glob("*.parquet")):
         return parquet(path, split)
-    return image_folder(path / split if (path / split).is_dir() else path)
+    splits = [name for name in SPLITS if (path / name).is_dir()]
+    if splits and split not in splits:
+        raise UserError(f"no {split}/ in {path}; it has {', '.join(splits)}: write {path}:{splits[0]}")
+    return image_folder(path / split if splits else path)
 
 
 def parquet(path: Path, split: str) -> Arrays:
@@ -97,13 +101,13 @@ def image_folder(path: Path) -> Arrays:
 
 def _decode(blobs: list[bytes], path: Path) -> np.ndarray:
     """Encoded images -> [N, C, H, W] uint8; one channel only if every image is grey."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     try:
         images = [Image.open(io.BytesIO(blob)) for blob in blobs]
         mode = "L" if all(image.mode in ("L", "1") for image in images) else "RGB"
         pixels = [np.asarray(image.convert(mode)) for image in images]
-    except (UnidentifiedImageError, OSError, TypeError) as error:
+    except Exception as error:  # Pillow raises half a dozen kinds
         raise UserError(f"an image in {path} cannot be decoded ({first_line(error)})") from error
     sizes = {array.shape for array in pixels}
     if len(sizes) > 1:

@@ -1,5 +1,6 @@
 """Data sets known by name: digits (embedded), CIFAR-10 and CIFAR-100."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,8 @@ def _cifar(name: str, split: str, data_dir: Path) -> Arrays:
     try:
         found = dataset(str(data_dir), train=split == "train", download=True)
     except (OSError, RuntimeError) as error:  # URLError is an OSError
+        with suppress(OSError):
+            data_dir.rmdir()  # which torchvision made, and nothing is in it
         raise UserError(
             f"{name} is not in {data_dir} and could not be downloaded ({first_line(error)}); put "
             f"{batches}/ (torchvision) or {name}/{split}-*.parquet (Hugging Face) there, "

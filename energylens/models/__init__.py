@@ -11,6 +11,7 @@
 `NAME=REFERENCE` gives a model a display name.
 """
 
+import difflib
 import importlib
 import re
 from pathlib import Path
@@ -22,6 +23,7 @@ from energylens.errors import UserError, first_line, unknown
 from energylens.models import architectures, files, robustbench
 from energylens.references import named
 
+KINDS = ("demo", "robustbench")
 ZOO = Path(__file__).parent / "zoo"
 FORMS = (
     "demo:NAME, robustbench:DATASET/THREAT/NAME, FILE.py:function, FILE.safetensors or weights.pt@resnet18:classes=10"
@@ -46,17 +48,21 @@ def load(reference: str, *, model_dir: Path | None = None, trust: bool = False) 
         return robustbench.load(reference, model_dir or paths.model_dir(), trust)
     if ".py:" in reference:
         path, _, function = reference.partition(".py:")
-        return _called(reference, paths.function(Path(f"{path}.py"), function))
+        return _network(reference, paths.call(Path(f"{path}.py"), function))
+    if Path(reference).is_file():
+        if reference.endswith(".safetensors"):
+            return files.own(Path(reference))
+        form = f"{reference}:FUNCTION" if reference.endswith(".py") else f"{reference}@resnet18:classes=10"
+        raise UserError(f"'{reference}' alone is no model reference; write {form}")
     if "@" in reference:
         path, _, arch = reference.rpartition("@")
         state = files.weights(Path(path), trust)
         return files.fill(architectures.build(arch), state, f"{Path(path).name} does not fit {arch}")
-    if reference.endswith(".safetensors"):
-        return files.own(Path(reference))
     if re.fullmatch(r"[\w.]+:\w+", reference):
-        return _called(reference, _imported(reference))
-    hint = f"; say its architecture: {reference}@resnet18:classes=10" if Path(reference).is_file() else ""
-    raise UserError(f"'{reference}' is no model reference{hint or f'; write {FORMS}'}")
+        return _network(reference, paths.called(reference, _imported(reference)))
+    if reference.endswith(".safetensors"):
+        raise UserError(f"no such checkpoint: {reference}")
+    raise UserError(f"'{reference}' is no model reference; write {FORMS}")
 
 
 def demo(name: str) -> Path:
@@ -81,6 +87,10 @@ def prepare(references: tuple[str, ...], model_dir: Path | None = None) -> None:
     wanted: dict[Path, str] = {}
     for reference in references:
         name, bare = named(reference)
+        if not name or name[0] in "_.":
+            raise UserError(f"'{reference}' gives no usable name; write NAME={bare}, NAME not starting with _ or .")
+        if name in seen and seen[name] == bare:
+            raise UserError(f"model {reference} is named twice; leave one out")
         if seen.setdefault(name, bare) != bare:
             raise UserError(f"two models are called '{name}': {seen[name]} and {bare}; name one: --models OTHER={bare}")
         if bare.startswith("robustbench:"):
@@ -93,7 +103,9 @@ def _imported(reference: str):
     module, _, function = reference.partition(":")
     try:
         found = importlib.import_module(module)
-    except ImportError as error:
+    except (Exception, SystemExit) as error:
+        if difflib.get_close_matches(module, KINDS):
+            raise unknown("kind of model reference", module, KINDS) from error
         raise UserError(f"cannot import '{module}' of model {reference} ({first_line(error)})") from error
     if not callable(getattr(found, function, None)):
         known = [key for key, thing in vars(found).items() if callable(thing) and not key.startswith("_")]
@@ -101,13 +113,7 @@ def _imported(reference: str):
     return getattr(found, function)
 
 
-def _called(reference: str, function) -> nn.Module:
-    try:
-        net = function()
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(f"{reference} failed ({first_line(error)})") from error
+def _network(reference: str, net) -> nn.Module:
     if not isinstance(net, nn.Module):
         raise UserError(f"{reference} returned {type(net).__name__}; it must return a torch.nn.Module")
     return net.eval()

@@ -63,6 +63,24 @@ def usable(net: nn.Module, name: str, data: Data) -> int:
     return logits.shape[1]
 
 
+def attackable(net: nn.Module, name: str, data: Data) -> None:
+    """Whether the network has gradients with respect to its input, and leaves its input alone.
+
+    Raises:
+        UserError: it has none, or it changes its input in place.
+    """
+    x = data.batch(0, 2)[0]
+    before = x.clone()
+    try:
+        with torch.enable_grad():
+            (gradient,) = torch.autograd.grad(net(x.requires_grad_()).sum(), x)
+    except Exception as error:
+        raise UserError(f"model '{name}' gives no gradient at its input ({first_line(error)}); PGD needs it") from error
+    if not torch.equal(before, x.detach()):
+        raise UserError(f"model '{name}' changes its input in place; write x = x - mean, not x.sub_(mean)")
+    del gradient
+
+
 def layout(net: nn.Module, data: Data) -> torch.memory_format:
     """Channels-last where it pays and works: convolutions with BatchNorm that can read it.
 
@@ -112,7 +130,7 @@ def report(net: nn.Module, name: str, data: Data, batch: int = 250, progress=lam
     for start in range(0, len(data), batch):
         x, y, _ = data.batch(start, min(start + batch, len(data)))
         logits = net(x.to(device, memory_format=memory_format)).float().cpu()
-        correct += int((logits.argmax(1) == y).sum())
+        correct += int((energy.predict(logits) == y).sum())
         energies += float(energy.marginal(logits.double()).sum())
         progress(len(y))
     parameters = sum(parameter.numel() for parameter in net.parameters())

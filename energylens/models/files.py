@@ -89,8 +89,17 @@ def _safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def metadata(path: Path) -> dict[str, Any]:
     """What our trainers wrote into a checkpoint beside the weights: architecture, settings, accuracies."""
-    stored = _safetensors(path)[1]
-    return json.loads(stored.get("energylens", "{}"))
+    return _about(path, _safetensors(path)[1])
+
+
+def _about(path: Path, stored: dict[str, str]) -> dict[str, Any]:
+    try:
+        about = json.loads(stored.get("energylens", "{}"))
+    except ValueError:
+        about = None
+    if not isinstance(about, dict):
+        raise UserError(f"{path} has metadata that is not ours; write {path}@resnet18:classes=10, say")
+    return about
 
 
 def own(path: Path) -> nn.Module:
@@ -100,7 +109,7 @@ def own(path: Path) -> nn.Module:
         UserError: unreadable, or it names none.
     """
     state, stored = _safetensors(path)
-    arch = json.loads(stored.get("energylens", "{}")).get("arch")
+    arch = _about(path, stored).get("arch")
     if arch is None:
         raise UserError(f"{path} does not say its architecture; write {path}@resnet18:classes=10, say")
     return fill(architectures.build(arch), state, f"{path.name} does not fit {arch}")

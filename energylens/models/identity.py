@@ -1,67 +1,82 @@
-"""What a network is, as one number: its weights and the code of its own classes."""
+"""What a network is, as one number: its weights, its settings and the code of its own classes."""
 
+import functools
 import hashlib
 import inspect
 import types
+from typing import Any
 
-import torch
+import numpy as np
 from torch import Tensor, nn
+
+INTERNAL = frozenset(vars(nn.Module()))
+"""what every module carries: parameters, buffers and hooks are told apart, the mode does not count"""
+HOOKS = ("_forward_pre_hooks", "_forward_hooks")
+LANGUAGE = frozenset(vars(type("Empty", (), {}))) | {"__annotations__", "__firstlineno__", "__static_attributes__"}
 
 
 def sha(net: nn.Module) -> str:
-    """SHA-256 over weights, buffers, layer settings and the source of the network's own module classes.
+    """SHA-256 over weights, buffers, hooks, attributes and the code of the network's own module classes.
 
-    Classes of torch count by name; the file around a class does not count. Two networks with one
-    number compute the same function, up to helpers outside their classes.
+    Classes of torch count by name and settings. Neither the file around a class counts, nor what its
+    methods call outside it: a helper function that changes is not seen.
     """
     digest = hashlib.sha256(repr(net).encode())
     for name, tensor in [*net.named_parameters(), *net.named_buffers()]:
-        digest.update(name.encode() + _bytes(tensor))
+        digest.update(f"{name}={_text(tensor)}".encode())
     for name, module in net.named_modules():
-        for key, setting in sorted(vars(module).items()):
-            if not key.startswith("_") and key != "training" and _plain(setting):
-                digest.update(f"{name}.{key}={_text(setting)}".encode())
-    for owner in sorted({type(module) for module in net.modules()}, key=lambda cls: cls.__qualname__):
-        digest.update(_source(owner).encode())
+        own = {key: value for key, value in vars(module).items() if key not in INTERNAL}
+        hooks = {kind: list(vars(module)[kind].values()) for kind in HOOKS}
+        digest.update(f"{name}:{_text(own)}:{_text(hooks)}".encode())
+    classes = {base for module in net.modules() for base in type(module).__mro__ if not _foreign(base)}
+    for owner in sorted(classes, key=lambda cls: cls.__qualname__):
+        body = {key: value for key, value in vars(owner).items() if key not in LANGUAGE}
+        digest.update(f"{owner.__qualname__}:{_text(body)}".encode())
     return digest.hexdigest()
 
 
-def _bytes(tensor: Tensor) -> bytes:
-    array = tensor.detach().cpu().contiguous()
-    return f"{array.dtype}{tuple(array.shape)}".encode() + array.view(-1).view(torch.uint8).numpy().tobytes()
+def _foreign(cls: type) -> bool:
+    return cls.__module__.split(".")[0] in ("torch", "builtins", "typing", "abc")
 
 
-def _plain(setting) -> bool:
-    if isinstance(setting, tuple | list):
-        return all(_plain(part) for part in setting)
-    return isinstance(setting, bool | int | float | str | Tensor | types.FunctionType | type(None))
+def _text(value: Any, depth: int = 8) -> str:
+    """A value as text without addresses: arrays by their bytes, functions by their source."""
+    if isinstance(value, Tensor | np.ndarray):
+        array = value.numpy(force=True) if isinstance(value, Tensor) else value
+        return f"{array.dtype}{array.shape}{hashlib.sha256(array.tobytes()).hexdigest()}"
+    if isinstance(value, dict):
+        parts = sorted(value.items(), key=lambda item: str(item[0]))
+        return f"{{{','.join(f'{key}:{_text(part, depth)}' for key, part in parts)}}}"
+    if isinstance(value, tuple | list):
+        return f"[{','.join(_text(part, depth) for part in value)}]"
+    if isinstance(value, set | frozenset):
+        return f"[{','.join(sorted(_text(part, depth) for part in value))}]"
+    if isinstance(value, bool | int | float | complex | str | bytes | type(None)):
+        return repr(value)
+    return _object(value, depth - 1)
 
 
-def _text(setting) -> str:
-    if isinstance(setting, Tensor):
-        return hashlib.sha256(_bytes(setting)).hexdigest()
-    if isinstance(setting, types.FunctionType):
-        return setting.__qualname__
-    if isinstance(setting, tuple | list):
-        return f"[{','.join(map(_text, setting))}]"
-    return repr(setting)
+def _object(value: Any, depth: int) -> str:
+    """Code by its source, a module by its own number, anything else by its class and attributes."""
+    if isinstance(value, staticmethod | classmethod | types.MethodType):
+        return _text(value.__func__, depth)
+    if isinstance(value, property):
+        return _text([value.fget, value.fset], depth)
+    if isinstance(value, functools.partial):
+        return _text([value.func, value.args, value.keywords], depth)
+    if isinstance(value, types.FunctionType):
+        return _source(value) + _text([value.__defaults__, value.__kwdefaults__], depth)
+    if isinstance(value, nn.Module):
+        return sha(value) if depth > 0 else type(value).__qualname__
+    if isinstance(value, type | types.BuiltinFunctionType):
+        return f"{value.__module__}.{value.__qualname__}"
+    attributes = _text(vars(value), depth) if depth > 0 and hasattr(value, "__dict__") else ""
+    return f"{type(value).__qualname__}({attributes})"
 
 
-def _source(cls: type) -> str:
-    """The source of a class's own methods, and of those it inherits outside torch."""
-    texts = [cls.__qualname__]
-    for base in cls.__mro__:
-        if base.__module__.split(".")[0] in ("torch", "builtins"):
-            continue
-        for name, method in sorted(vars(base).items()):
-            if isinstance(method, types.FunctionType):
-                texts.append(f"{name}:{_function_source(method)}")
-    return "\n".join(texts)
-
-
-def _function_source(method: types.FunctionType) -> str:
+def _source(function: types.FunctionType) -> str:
     try:
-        return inspect.getsource(method)
+        return inspect.getsource(function)
     except OSError:  # typed into an interpreter
-        code = method.__code__
-        return f"{code.co_code.hex()}{code.co_names}{code.co_consts}"
+        code = function.__code__
+        return f"{code.co_code.hex()}{code.co_names}{[part for part in code.co_consts if not inspect.iscode(part)]}"

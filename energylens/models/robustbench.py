@@ -11,6 +11,7 @@ from energylens.errors import UserError, first_line, unknown
 from energylens.models import files
 from energylens.models.robustbench_import import zoo
 
+URL = "https://drive.google.com/uc?id="
 CONSTANTS = ("mu", "sigma", "mean", "std", "num_batches_tracked")
 """buffers that the classes set themselves and that some published files lack"""
 
@@ -67,18 +68,18 @@ def fetch(wanted: dict[Path, str]) -> None:
     import gdown
 
     for count, (path, drive) in enumerate(wanted.items()):
-        part = path.with_name(f".{path.name}.part")
+        part = next(parent for parent in path.parents if parent.is_dir()) / f".{path.name}.part"
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             gdown.download(id=drive, output=str(part))
             files.glance(part)
+            path.parent.mkdir(parents=True, exist_ok=True)
             os.replace(part, path)
         except (OSError, gdown.exceptions.FileURLRetrievalError, UserError) as error:
-            rest = [other.stem for other in list(wanted)[count + 1 :]]
+            rest = [f"{other} ({URL}{wanted[other]})" for other in list(wanted)[count + 1 :]]
             also = f"; missing too: {', '.join(rest)}" if rest else ""
             raise UserError(
                 f"checkpoint {path} is missing and could not be downloaded ({_why(error)}); save "
-                f"https://drive.google.com/uc?id={drive} there, or name its folder with --model-dir{also}"
+                f"{URL}{drive} there, or name its folder with --model-dir{also}"
             ) from error
         finally:
             part.unlink(missing_ok=True)

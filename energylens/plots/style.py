@@ -8,8 +8,6 @@ WIDTHS_IN = {"full": TEXT_WIDTH_IN, "half": 2.35, "wide": 2 * TEXT_WIDTH_IN}
 HEIGHT_PER_WIDTH = 0.5
 _POINTS = 7
 
-NATURAL, ADVERSARIAL = "lightblue", "red"
-"""Figure 2: natural and adversarial images"""
 MARGINAL, JOINT = "#4c9f50", "#c5d86d"
 """Figure 4: E(x) in green, E(x, y) in yellow-green"""
 

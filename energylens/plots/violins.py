@@ -38,7 +38,8 @@ def halves(
     ax.legend(handles=[Patch(color=colour, label=label) for colour, label in zip(colours, labels, strict=True)])
     crowded = sum(map(len, groups)) > CHARACTERS_ABREAST
     slant: dict[str, Any] = {"rotation": 20, "ha": "right", "rotation_mode": "anchor"} if crowded else {}
-    ax.set_xticks(range(len(groups)), list(groups), **slant)
+    names = [name.replace("$", r"\$") for name in groups]  # no mathematics in a user's names
+    ax.set_xticks(range(len(groups)), names, **slant)
     ax.set_xlim(-0.6, len(groups) - 0.4)
 
 

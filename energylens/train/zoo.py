@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from energylens import data as datasets
+from energylens.atomic import whole
 from energylens.attacks import PGD
 from energylens.data import Data
 from energylens.train.loop import Settings, train
@@ -35,7 +36,6 @@ def build(out: Path, say: Callable[[str], None] = print) -> None:
 
     One thread a network, as many at once as there are cores: the weights do not depend on the machine's size.
     """
-    out.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(initializer=torch.set_num_threads, initargs=(1,), mp_context=get_context("spawn")) as pool:
         for line in pool.map(_build_one, ZOO, [out] * len(ZOO)):
             say(line)
@@ -48,7 +48,8 @@ def _build_one(name: str, out: Path) -> str:
     about = {"arch": arch, "objective": objective, "data": "digits:train", **dataclasses.asdict(settings)}
     about |= accuracies(net, datasets.load("digits:test"), settings.eps) | {"torch": torch.__version__}
     weights = {key: value.contiguous() for key, value in net.state_dict().items()}
-    save_file(weights, out / f"{name}.safetensors", {"energylens": json.dumps(about, sort_keys=True)})
+    with whole(out / f"{name}.safetensors", "--out") as hidden:
+        save_file(weights, hidden, {"energylens": json.dumps(about, sort_keys=True)})
     clean, robust = about["clean_accuracy"], about["pgd20_accuracy"]
     return f"{name}: clean {clean:.3f}, PGD-20 at eps {settings.eps} {robust:.3f}, {about['test_images']} images"
 

@@ -42,7 +42,7 @@ def run(group: typer.Typer, program: str, arguments: list[str] | None = None) ->
     except typer.Abort:
         code = INTERRUPTED
     if code == INTERRUPTED:
-        print("interrupted; what was finished is kept", file=sys.stderr)
+        print("interrupted; whole shards are kept", file=sys.stderr)
     return code if isinstance(code, int) else 0
 
 
@@ -78,7 +78,7 @@ def progress(total: int) -> Iterator[Callable[[int], None]]:
             TextColumn("measuring"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("images,"),
+            TextColumn("rows,"),
             TimeRemainingColumn(),
         )
         with Progress(*columns, console=console, transient=True) as bar:
@@ -98,6 +98,6 @@ def _lines(total: int) -> Callable[[int], None]:
             told = done * 4 // total
             spent = time.monotonic() - began
             left = spent * (total - done) / done
-            print(f"measured {done} of {total} images in {spent:.0f} s, {left:.0f} s left", file=sys.stderr)
+            print(f"measured {done} of {total} rows in {spent:.0f} s, {left:.0f} s left", file=sys.stderr)
 
     return advance

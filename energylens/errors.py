@@ -8,12 +8,19 @@ class UserError(ValueError):
     """A mistake the user can mend; commands print its text on one line and exit with code 2."""
 
 
+MOST = 24
+"""names that an error lists; of more, the nearest"""
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     """An error for a name that does not exist: the closest one first, then all there are."""
     known = list(known)
     lowered = {option.lower(): option for option in known}
     near = difflib.get_close_matches(name.lower(), list(lowered), n=1, cutoff=0.5)
     hint = f"did you mean '{lowered[near[0]]}'? " if near else ""
+    if len(known) > MOST:
+        nearest = difflib.get_close_matches(name.lower(), list(lowered), n=MOST // 2, cutoff=0.2)
+        known = [*(lowered[option] for option in nearest), f"... ({len(lowered)} in all)"]
     return UserError(f"unknown {kind} '{name}'; {hint}available: {', '.join(known) or 'none'}")
 
 

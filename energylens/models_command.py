@@ -35,6 +35,7 @@ def check(
         shuffle_seed=choice.shuffle_seed,
     )
     net = models.load(reference, model_dir=place.model_dir, trust=place.trust_checkpoint)
+    checks.attackable(net, named(reference)[0], images)
     with command.progress(len(images)) as advance:
         found = checks.report(net.to(place.where), named(reference)[0], images, place.batch, advance)
     low, high = claims.wilson(found.correct, found.images)

@@ -30,6 +30,10 @@ def probe(
     """Record E(x) and E(x, y) of natural and attacked images; what is there is not measured again."""
     from energylens import measure
 
+    for text in attack or []:
+        for name in ("eps", "seed"):
+            if f":{name}=" in text and vars(choice)[name] is not None:
+                raise UserError(f"--attack {text} and --{name} both say {name}; leave one out")
     recipe = _recipe(analysis, scale, choice, tuple(attacks.parse(text) for text in attack or []))
     measure.run(recipe.override(**vars(choice)), analysis, place, keep, command.progress)
     print(f"table: {place.tables / analysis / 'points'}")

@@ -16,7 +16,8 @@ def settings(attack: PGD | None) -> dict[str, Any] | None:
     """An attack's class, version and settings; None for natural images."""
     if attack is None:
         return None
-    return {"class": type(attack).__name__, "version": attack.version, **dataclasses.asdict(attack)}
+    chosen = dataclasses.asdict(attack) | {"step_size": attack.step}
+    return {"class": type(attack).__name__, "version": attack.version, **chosen}
 
 
 def decisive(model_sha: str, data_sha: str, shuffle_seed: int | None, attack: PGD | None) -> dict[str, Any]:

@@ -6,9 +6,9 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from energylens import paths
+from energylens import paths, references
 from energylens.attacks import PGD
-from energylens.errors import unknown
+from energylens.errors import UserError, unknown
 
 SCALES = ("demo", "paper")
 
@@ -35,7 +35,16 @@ class Recipe:
         eps: float | None = None,
         seed: int | None = None,
     ) -> Recipe:
-        """The same recipe with a user's choices; None keeps what it says. `eps` and `seed` go to every attack."""
+        """The same recipe with a user's choices; None keeps what it says. `eps` and `seed` go to every attack.
+
+        Raises:
+            UserError: other models without their images, or other images without an eps that fits them.
+        """
+        foreign = [name for name in models or () if "demo:" not in name and "demo:" in self.models[0]]
+        if foreign and data is None:
+            raise UserError(f"{foreign[0]} is not of the demo zoo, so say its images: --data cifar10:test")
+        if data is not None and eps is None and references.split(data)[0] != references.split(self.data)[0]:
+            raise UserError(f"eps {self.attacks[0].eps:g} is for {self.data}; for {data} say --eps 8/255, or another")
         given: dict[str, Any] = {"data": data, "samples": samples, "shuffle_seed": shuffle_seed}
         given["models"] = tuple(models) if models else None
         of_attack: dict[str, Any] = {"eps": eps, "seed": seed}

@@ -162,7 +162,7 @@ def open(points: Path, models: Iterable[str], attacks: Iterable[str], samples: i
     Raises:
         UserError: something is not there, and has to be measured first.
     """
-    models, attacks = list(models), [NATURAL, *attacks]
+    points, models, attacks = Path(points), list(models), [NATURAL, *attacks]
     frames, records = [], []
     for model in models:
         for attack in attacks:

@@ -97,10 +97,8 @@ def draw(delta_energy: pd.DataFrame) -> Figure:
 
 def _numbers(ax, delta_energy: pd.DataFrame, both: pd.DataFrame) -> None:
     """Robust accuracy on top: of this table, and the published one where every model has it."""
-    title = attacks.title(str(both["attack"].iloc[0]))
-    rows = {
-        f"accuracy [%] under {title}, this table": [f"{100 * share:.1f}" for share in robust_accuracy(delta_energy)]
-    }
+    shares = robust_accuracy(delta_energy)
+    rows = {f"accuracy [%] under {_setting(both)}": [f"{100 * share:.1f}" for share in shares]}
     published = _published(both)
     if published:
         rows["accuracy [%] under AutoAttack, published; * real, + generated images added in training"] = published
@@ -110,6 +108,15 @@ def _numbers(ax, delta_energy: pd.DataFrame, both: pd.DataFrame) -> None:
             ax.text(place, height, number, transform=ax.get_xaxis_transform(), ha="center", fontsize=6)
         ax.text(0.5, height + 0.065, what, transform=ax.transAxes, ha="center", fontsize=5)
         height += 0.13
+
+
+def _setting(both: pd.DataFrame) -> str:
+    """Attack, ball, images and their number, as measured in this table."""
+    first, in_255 = both.iloc[0], both["eps"].iloc[0] * 255
+    whole = abs(in_255 - round(in_255)) < 1e-6 and in_255 < 20
+    eps = f"{round(in_255)}/255" if whole else f"{first['eps']:g}"
+    images = f"{both['sample'].nunique()} images of {first['data']}:{first['split']}"
+    return f"{attacks.title(str(first['attack']))} ({first['norm']}, eps {eps}), this table, {images}"
 
 
 def _published(both: pd.DataFrame) -> list[str]:

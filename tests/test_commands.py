@@ -122,16 +122,18 @@ def mistakes(tmp_path, toy_net):
             (["fig4", "--samples", "x"], "--samples"),
             (["fig4", "--samples", "0"], "--samples 0: digits:test has 500 images"),
             (["fig4", "--models", "demo:stat"], "unknown demo network 'stat'"),
-            (["fig4", "--data", "cifar"], "unknown data set 'cifar'; did you mean 'cifar10'?"),
+            (["fig4", "--data", "cifar", "--eps", "0.1"], "unknown data set 'cifar'; did you mean 'cifar10'?"),
             (["fig4", "--models", "a=demo:sat", "--models", "a=demo:trades"], "two models are called 'a'"),
-            (["fig4", "--models", f"{bad}:toy"], "model 'toy' cannot read digits's [1, 16, 16] images"),
+            (["fig4", "--models", f"{bad}:toy", "--data", "digits"], "cannot read digits's [1, 16, 16] images"),
+            (["fig4", "--models", f"{bad}:toy"], "is not of the demo zoo, so say its images: --data"),
+            (["fig4", "--data", "cifar10:test"], "eps 0.2 is for digits:test; for cifar10:test say --eps 8/255"),
             (["fig4", "--device", "cuda:99", "--samples", "2"], "--device cuda:99 cannot be used here"),
             (["fig4", "--no-measure"], "no table of 'std-6' under 'natural'"),
             (["fig4", "--models", "demo:sat", "--models", "demo:sat"], "model demo:sat is named twice"),
             (["fig4", "--eps", "1e400"], "'1e400' is no number"),
-            (["fig4", "--seed", "99999999999999999999"], "seed must be a number"),
-            (["fig4", "--models", "dem:sat"], "unknown kind of model reference 'dem'; did you mean 'demo'?"),
-            (["fig4", "--models", f"{bad}"], f"write {bad}:FUNCTION"),
+            (["fig4", "--seed", "99999999999999999999"], "seed must be a whole number"),
+            (["fig4", "--models", "dem:sat", "--data", "digits"], "reference 'dem'; did you mean 'demo'?"),
+            (["fig4", "--models", f"{bad}", "--data", "digits"], f"write {bad}:FUNCTION"),
             (["fig4", "--out", f"{tmp_path}/toy.npz"], "choose another one with --out"),
             ([], "Missing argument 'NAME...'"),
         ],
@@ -139,6 +141,7 @@ def mistakes(tmp_path, toy_net):
             (["--attack", "pdg"], "unknown attack 'pdg'; did you mean 'pgd'? available: pgd, pgd-kl, pgd-t"),
             (["--attack", "pgd:stepss=3"], "unknown setting of attack pgd 'stepss'; did you mean 'steps'?"),
             (["mine"], "'mine' is no shipped analysis (delta_energy), so it has no --scale; say what to measure"),
+            (["--attack", "pgd:eps=0.1", "--eps", "0.2"], "--attack pgd:eps=0.1 and --eps both say eps; leave one out"),
             (["delta_energy", "--scale", "papers"], "unknown scale 'papers'; did you mean 'paper'?"),
             (["../out", "--models", "demo:sat", "--data", "digits"], "'../out' cannot name a table"),
             (["t", "--models", "=demo:sat", "--data", "digits"], "gives no usable name"),
@@ -174,7 +177,7 @@ def test_a_malicious_checkpoint_is_one_line_and_runs_nothing(tmp_path, capsys):
             return os.mkdir, (str(tmp_path / "it-ran"),)
 
     torch.save({"state_dict": Payload()}, tmp_path / "w.pt")
-    assert run(figure, "fig4", "--models", f"{tmp_path}/w.pt@resnet18") == 2
+    assert run(figure, "fig4", "--models", f"{tmp_path}/w.pt@resnet18", "--data", "digits") == 2
     error = capsys.readouterr().err
     assert "wants to run code" in error
     assert "--trust-checkpoint" in error
@@ -229,4 +232,4 @@ def test_progress_tells_how_far_and_how_long(capsys, monkeypatch):
     with command.progress(8) as advance:
         for _ in range(4):
             advance(2)
-    assert capsys.readouterr().err.splitlines()[1] == "measured 4 of 8 images in 2 s, 2 s left"
+    assert capsys.readouterr().err.splitlines()[1] == "measured 4 of 8 rows in 2 s, 2 s left"

@@ -83,7 +83,11 @@ def texts(figure) -> list[str]:
 
 def test_figure_4s_numbers_are_this_tables_pgd_accuracies_and_say_so(made_table):
     found = texts(fig4.draw(made_table(MODELS)))
-    assert found == ["40.0", "55.0", "accuracy [%] under PGD-20, this table"]
+    assert found == [
+        "40.0",
+        "55.0",
+        "accuracy [%] under PGD-20 (linf, eps 8/255), this table, 60 images of cifar10:test",
+    ]
 
 
 def test_figure_4_adds_published_accuracies_only_where_all_models_have_one(made_table):

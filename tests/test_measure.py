@@ -251,7 +251,10 @@ def test_a_nan_row_is_never_right(toy_net, npz, tmp_path):
     [
         ("return logits.detach()", "gives no gradient at its input .* PGD needs it"),
         ("x.mul_(0.5)\n        return logits", "gives no gradient at its input .* PGD needs it"),
-        ("return logits if len(x) == 2 or not x.requires_grad else self.linear(x)", r"failed at images 0 to 6 \(RuntimeError"),
+        (
+            "return logits if len(x) == 2 or not x.requires_grad else self.linear(x)",
+            r"failed at images 0 to 6 \(RuntimeError",
+        ),
     ],
 )
 def test_a_network_that_fails_under_attack_is_named(toy_net, npz, tmp_path, body, text):

@@ -311,11 +311,23 @@ VARIANTS = {  # each changes what the network computes, and nothing in its param
     "lambda": ("lambda x: x + 0", "lambda x: x + 1"),
     "built-in function": ("torch.relu", "torch.tanh"),
     "hook": ("lambda net, args: (args[0] * 1,)", "lambda net, args: (args[0] * 2,)"),
+    "constant of the file": ("MEAN = 0.5", "MEAN = 0.4"),
+    "helper of the file": ("return x + 7", "return x + 8"),
+    "enclosed value": ("make(1)", "make(2)"),
 }
 SOURCE = """
 import numpy as np
 import torch
 from torch import nn
+
+MEAN = 0.5
+UNUSED = 1
+
+def helper(x):
+    return x + 7
+
+def make(shift):
+    return lambda x: x + shift
 
 class Net(nn.Module):
     SCALE = 1.0
@@ -328,7 +340,11 @@ class Net(nn.Module):
         self.settings = {'t': 1.0}
         self.act = lambda x: x + 0
         self.last = torch.relu
+        self.made = make(1)
         self.register_forward_pre_hook(lambda net, args: (args[0] * 1,))
+
+    def forward(self, x):
+        return helper(x - MEAN)
 
     @staticmethod
     def double(x):
@@ -348,6 +364,13 @@ def test_identity_sees_whatever_a_class_can_hide(tmp_path, what):
         path.write_text(source)
         shas.append(identity.sha(models.load(f"{path}:Net")))
     assert shas[0] == shas[1] != shas[2]
+
+
+def test_identity_ignores_the_file_around(tmp_path):
+    for number, source in enumerate((SOURCE, "# a comment\n" + SOURCE.replace("UNUSED = 1", "UNUSED = 2"))):
+        (tmp_path / f"nets{number}.py").write_text(source)
+    one, other = (identity.sha(models.load(f"{tmp_path}/nets{number}.py:Net")) for number in range(2))
+    assert one == other
 
 
 def test_two_files_may_have_neighbours_of_one_name(tmp_path):

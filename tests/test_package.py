@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from energylens import cli, command, paths
 
@@ -60,8 +61,8 @@ def test_shipped_names():
     assert paths.shipped("figures") == ROOT / "figures"
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README.read_text(), re.DOTALL)
+def blocks(language: str, path: Path = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", path.read_text(), re.DOTALL)
 
 
 def test_the_readmes_pandas_example_runs(tmp_path, monkeypatch, capsys):
@@ -73,6 +74,14 @@ def test_the_readmes_pandas_example_runs(tmp_path, monkeypatch, capsys):
     printed = capsys.readouterr().out
     for name in ("std-6", "SAT", "TRADES", "WEAT-ADV"):
         assert name in printed
+
+
+def test_the_python_example_of_the_docs_runs(capsys):
+    """SAT's mean Delta E on the digits is negative: PGD raises its energy."""
+    (example,) = blocks("python", ROOT / "docs" / "api.md")
+    exec(compile(example, "api.md", "exec"), {})
+    value = re.search(r"tensor\((-\d+\.\d+)", capsys.readouterr().out)
+    assert float(value[1]) == pytest.approx(-1.08, abs=0.4)
 
 
 def test_the_readmes_commands_parse():

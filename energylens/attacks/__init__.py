@@ -8,7 +8,7 @@ import re
 
 from energylens import spec
 from energylens.attacks.pgd import PGD
-from energylens.errors import unknown
+from energylens.errors import UserError, unknown
 
 ATTACKS = {
     "pgd": PGD(),
@@ -27,7 +27,10 @@ def parse(text: str) -> PGD:
     if name not in ATTACKS:
         raise unknown("attack", name, ATTACKS)
     fields = [field.name for field in dataclasses.fields(ATTACKS[name])]
-    return dataclasses.replace(ATTACKS[name], **spec.check(settings, fields, f"attack {name}"))
+    spec.check(settings, fields, f"attack {name}")
+    if str(settings.get("norm", "linf")).lower() == "l2" and "eps" not in settings:
+        raise UserError(f"'{text}' leaves eps at 8/255, which is next to nothing in L2; write {text}:eps=0.5, say")
+    return dataclasses.replace(ATTACKS[name], **settings)
 
 
 def title(name: str) -> str:

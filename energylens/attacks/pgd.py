@@ -55,7 +55,10 @@ class PGD:
                 continue
             if isinstance(number, bool) or not isinstance(number, kind) or not least <= number < 2**63:
                 bound = f"at least {least}" if kind is int else "above 0"
-                raise UserError(f"PGD({field}={number!r}): {field} must be a number, {bound}")
+                what = "whole number" if kind is int else "number"
+                raise UserError(f"PGD({field}={number!r}): {field} must be a {what}, {bound}")
+        if self.norm == "linf" and self.eps > 1:
+            raise UserError(f"PGD(eps={self.eps:g}) is above 1, the whole range of a pixel; 8 of 255 is written 8/255")
         if not isinstance(self.clamp_start, bool):
             raise UserError(f"PGD(clamp_start={self.clamp_start!r}): clamp_start is true or false")
         for field in ("eps", "step_size"):  # 1 and 1.0 are one attack, and one key
@@ -66,6 +69,11 @@ class PGD:
                 "PGD(loss='kl', start='clean') would follow rounding noise: KL is flat at the clean input. "
                 "Use start='tiny' (as TRADES does) or 'uniform'."
             )
+
+    @property
+    def step(self) -> float:
+        """The size of a step, in pixel units."""
+        return self.eps / 4 if self.step_size is None else self.step_size
 
     @property
     def targeted(self) -> bool:
@@ -128,7 +136,6 @@ class PGD:
         import torch
 
         ball = BALLS[self.norm]
-        step_size = self.eps / 4 if self.step_size is None else self.step_size
         x_adv = x + STARTS[self.start](x, self.eps, ball, self.seed, restart, keys)
         if self.clamp_start:
             x_adv = x_adv.clamp(0, 1)
@@ -138,7 +145,7 @@ class PGD:
             if observe:
                 observe(step, x_adv.detach(), logits.detach())
             (gradient,) = torch.autograd.grad(loss(logits).sum(), x_adv)
-            moved = x_adv.detach() + step_size * ball.steepest(gradient)
+            moved = x_adv.detach() + self.step * ball.steepest(gradient)
             x_adv = (x + ball.project(moved - x, self.eps)).clamp(0, 1)
         if observe:
             observe(self.steps, x_adv, model(x_adv).detach())

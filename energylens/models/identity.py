@@ -18,8 +18,8 @@ LANGUAGE = frozenset(vars(type("Empty", (), {}))) | {"__annotations__", "__first
 def sha(net: nn.Module) -> str:
     """SHA-256 over weights, buffers, hooks, attributes and the code of the network's own module classes.
 
-    Classes of torch count by name and settings. Neither the file around a class counts, nor what its
-    methods call outside it: a helper function that changes is not seen.
+    Classes of torch count by name and settings. The file around a class does not count, but for the
+    constants and functions that its methods name. Not seen: what they reach through an imported module.
     """
     digest = hashlib.sha256(repr(net).encode())
     for name, tensor in [*net.named_parameters(), *net.named_buffers()]:
@@ -65,13 +65,34 @@ def _object(value: Any, depth: int) -> str:
     if isinstance(value, functools.partial):
         return _text([value.func, value.args, value.keywords], depth)
     if isinstance(value, types.FunctionType):
-        return _source(value) + _text([value.__defaults__, value.__kwdefaults__], depth)
+        return _source(value) + (_text(_reached(value), depth - 2) if depth > 2 else "")
     if isinstance(value, nn.Module):
         return sha(value) if depth > 0 else type(value).__qualname__
     if isinstance(value, type | types.BuiltinFunctionType):
-        return f"{value.__module__}.{value.__qualname__}"
+        return value.__qualname__  # without its module, whose name is the file's
     attributes = _text(vars(value), depth) if depth > 0 and hasattr(value, "__dict__") else ""
     return f"{type(value).__qualname__}({attributes})"
+
+
+def _reached(function: types.FunctionType) -> list[Any]:
+    """What a function's result depends on beside its source: defaults, enclosed values, its file's globals."""
+    enclosed = [cell.cell_contents for cell in function.__closure__ or () if cell != types.CellType()]
+    used = {name: function.__globals__[name] for name in _names(function.__code__) & function.__globals__.keys()}
+    own = {name: value for name, value in used.items() if not _library(value)}
+    return [function.__defaults__, function.__kwdefaults__, enclosed, own]
+
+
+def _names(code: types.CodeType) -> set[str]:
+    inner = [_names(part) for part in code.co_consts if inspect.iscode(part)]
+    return set(code.co_names).union(*inner)
+
+
+def _library(value: Any) -> bool:
+    """Modules, classes and what installed packages define: named in the source, and not hashed."""
+    if isinstance(value, types.ModuleType | type):
+        return True
+    file = getattr(getattr(value, "__code__", None), "co_filename", "")
+    return isinstance(value, types.BuiltinFunctionType) or "site-packages" in file
 
 
 def _source(function: types.FunctionType) -> str:

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from matplotlib import pyplot as plt
+from probing import recipe
 
 from energylens import table
 
@@ -118,3 +119,9 @@ def linear_two_classes():
     """logits (w.x, -w.x) on 12 pixels: the worst point of any ball is known."""
     weights = torch.tensor([1.0, -2.0, 0.5]).repeat(4)
     return weights, lambda x: torch.stack([x.flatten(1) @ weights, -x.flatten(1) @ weights], 1)
+
+
+@pytest.fixture
+def toy(toy_net, npz):
+    """A recipe: the toy network, six toy images, three steps of PGD."""
+    return recipe(toy_net(), npz)

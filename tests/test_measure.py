@@ -7,39 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from probing import files, recipe, run
 
-from energylens import data, energy, measure, models, plan, record, table
+from energylens import data, energy, measure, models, record, table
 from energylens.attacks import ATTACKS, PGD
 from energylens.errors import UserError
-from energylens.options import Keep, Place
+from energylens.options import Place
 from energylens.recipe import Recipe
 
 NUMBERS = ["energy", "joint_energy", "ce", "entropy", "prob_margin", "logit_margin", "linf", "l2"]
-
-
-def recipe(net: Path, npz: Path, **changes) -> Recipe:
-    settings = {
-        "models": (f"{net}:toy",),
-        "data": str(npz),
-        "attacks": (PGD(eps=0.1, steps=3),),
-        "samples": 6,
-    }
-    return Recipe(**settings | changes)
-
-
-def run(recipe: Recipe, tmp_path: Path, batch: int = 128, say=print) -> pd.DataFrame:
-    measure.run(recipe, "test", Place(tables=tmp_path / "tables", batch=batch), say=say)
-    return pd.read_parquet(tmp_path / "tables" / "test" / "points").sort_values(["model", "attack", "sample"])
-
-
-def files(tmp_path: Path) -> dict[Path, int]:
-    points = tmp_path / "tables" / "test" / "points"
-    return {path: path.stat().st_mtime_ns for path in points.glob("model=*/attack=*/*.parquet")}
-
-
-@pytest.fixture
-def toy(toy_net, npz):
-    return recipe(toy_net(), npz)
 
 
 def test_records_the_energies_of_the_logits(toy, tmp_path):
@@ -95,14 +71,6 @@ def test_a_nan_image_has_its_own_status_and_the_rest_is_measured(toy_net, npz, t
         assert rows["energy"].isna().tolist() == [False, False, True, False, False, False]
 
 
-def test_the_same_command_measures_nothing_again(toy, tmp_path):
-    first = run(toy, tmp_path)
-    before = files(tmp_path)
-    second = run(toy, tmp_path)
-    assert files(tmp_path) == before
-    pd.testing.assert_frame_equal(first, second)
-
-
 def test_the_same_seed_gives_the_same_table_and_another_seed_another(toy, tmp_path):
     one, two = run(toy, tmp_path / "1"), run(toy, tmp_path / "2")
     pd.testing.assert_frame_equal(one, two)
@@ -122,52 +90,6 @@ def test_batch_size_does_not_matter_beyond_rounding_for_a_network_of_the_zoo(tmp
     np.testing.assert_allclose(whole["energy"], parts["energy"], atol=2e-3)
 
 
-def test_more_images_models_and_attacks_measure_only_what_is_new(toy, toy_net, tmp_path):
-    run(toy, tmp_path)
-    before = files(tmp_path)
-    longer = toy.override(samples=10, models=[*toy.models, f"other={toy.models[0].replace(':toy', ':other')}"])
-    found = run(longer, tmp_path)
-    after = files(tmp_path)
-    assert before.items() <= after.items()
-    assert sorted(path.name.split("-", 2)[2] for path in after) == sorted(
-        ["0-6.parquet", "6-10.parquet"] * 2 + ["0-10.parquet"] * 2
-    )
-    assert len(found) == 40
-    pd.testing.assert_frame_equal(found, run(longer, tmp_path / "at once"))
-
-
-def test_other_weights_under_the_same_name_set_the_old_shards_aside(toy, toy_net, tmp_path):
-    first = run(toy, tmp_path)
-    said = []
-    changed = toy.override(models=[f"toy={toy.models[0].replace(':toy', ':other')}"])
-    found = run(changed, tmp_path, say=said.append)
-    points = tmp_path / "tables" / "test" / "points"
-    assert len(found) == 12
-    assert len(list((points / "_aside").rglob("*.parquet"))) == 2
-    assert len(said) == 3
-    assert "differs in model_sha" in said[1]
-    again = run(toy, tmp_path, say=said.append)
-    assert "brought back" in said[-1]
-    pd.testing.assert_frame_equal(again, first)
-    assert len(list((points / "_aside").rglob("*.parquet"))) == 2
-
-
-def test_drawn_images_are_other_data(toy, tmp_path):
-    said = []
-    run(toy, tmp_path)
-    found = run(toy.override(shuffle_seed=1), tmp_path, say=said.append)
-    assert "differs in shuffle_seed" in said[1]
-    drawn = np.sort(data.load(toy.data, samples=6, shuffle_seed=1).index)
-    assert found[found["attack"] == "natural"]["sample"].tolist() == drawn.tolist()
-
-
-def test_shards_hold_at_most_a_thousand_images():
-    assert list(plan.gaps([], 2500)) == [(0, 1000), (1000, 2000), (2000, 2500)]
-    assert list(plan.gaps([(0, 300)], 2500)) == [(300, 1000), (1000, 2000), (2000, 2500)]
-    assert list(plan.gaps([(300, 1000), (0, 100)], 1000)) == [(100, 300)]
-    assert list(plan.gaps([(0, 1000)], 300)) == []
-
-
 def test_references_are_stored_without_their_folders(toy, tmp_path):
     found = run(toy, tmp_path)
     assert set(found["model_ref"]) == {"nets.py:toy"}
@@ -175,65 +97,11 @@ def test_references_are_stored_without_their_folders(toy, tmp_path):
         assert str(tmp_path) not in str(table.provenance(path))
 
 
-def test_logits_and_images_are_kept_on_request(toy, tmp_path):
-    """Asked for later, the shard is measured again; the images give the logits, the logits the energies."""
-    first = run(toy, tmp_path)
-    assert first["logits"].isna().all()
-    assert not list((tmp_path / "tables").rglob("*.npz"))
-    measure.run(toy, "test", Place(tables=tmp_path / "tables"), Keep(keep_logits=True, keep_images=True))
-    points = tmp_path / "tables" / "test" / "points"
-    kept = pd.read_parquet(points).sort_values(["model", "attack", "sample"])
-    pd.testing.assert_frame_equal(first.drop(columns="logits"), kept.drop(columns="logits"))
-    logits = torch.tensor(np.stack(kept["logits"]))
-    np.testing.assert_allclose(energy.marginal(logits), kept["energy"], atol=1e-6)
-    rows = kept[kept["attack"] != "natural"]
-    (images,) = points.glob("model=toy/attack=pgd*/_images-*-0-6.npz")
-    with np.load(images) as archive:
-        again = models.load(toy.models[0])(torch.from_numpy(archive["images"])).detach()
-    np.testing.assert_allclose(again, np.stack(rows["logits"]), atol=1e-6)
-    before = files(tmp_path)
-    measure.run(toy, "test", Place(tables=tmp_path / "tables"), Keep(keep_logits=True))
-    assert files(tmp_path) == before
-
-
 def test_unusable_models_stop_before_anything_is_written(toy, toy_net, tmp_path):
     path = toy_net("return logits.softmax(1)", "probabilities.py")
     with pytest.raises(UserError, match="model 'bad' returns probabilities, so its energies mean nothing"):
         run(toy.override(models=[*toy.models, f"bad={path}:toy"]), tmp_path)
     assert not (tmp_path / "tables").exists()
-
-
-def test_other_weights_set_aside_the_shards_of_all_attacks(toy, tmp_path):
-    """Also of those that are not asked for now: a table never mixes two networks under one name."""
-    both = dataclasses.replace(toy, attacks=(*toy.attacks, PGD(eps=0.1, steps=5)))
-    run(both, tmp_path)
-    found = run(toy.override(models=[f"toy={toy.models[0].replace(':toy', ':other')}"]), tmp_path)
-    assert found["model_sha"].nunique() == 1
-    assert set(found["attack"]) == {"natural", "pgd-eps0.1-steps3"}
-
-
-def test_keeping_more_never_doubles_a_row(toy, tmp_path):
-    run(toy, tmp_path)
-    place = Place(tables=tmp_path / "tables")
-    measure.run(toy.override(samples=10), "test", place, Keep(keep_logits=True))
-    found = pd.read_parquet(tmp_path / "tables" / "test" / "points")
-    assert len(found) == 20
-    assert found["logits"].notna().all()
-    assert len(table.pairs(found)) == 10
-    run(toy.override(samples=12), tmp_path / "longer")
-    with pytest.raises(UserError, match="was measured without keep_logits; ask for --samples 12"):
-        measure.run(toy, "test", Place(tables=tmp_path / "longer" / "tables"), Keep(keep_logits=True))
-
-
-@pytest.mark.parametrize("share", [0, 0.5])
-def test_a_damaged_shard_is_named(toy, tmp_path, share):
-    run(toy, tmp_path)
-    path = sorted(files(tmp_path))[1]
-    content = path.read_bytes()
-    path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(UserError, match="cannot be read") as error:
-        run(toy, tmp_path)
-    assert path.name in str(error.value)
 
 
 def test_a_nan_row_is_never_right(toy_net, npz, tmp_path):

@@ -1,0 +1,122 @@
+"""What is there is not measured again, what differs is set aside, and no row stands twice."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from probing import files, run
+
+from energylens import data, energy, measure, models, plan, table
+from energylens.attacks import PGD
+from energylens.errors import UserError
+from energylens.options import Keep, Place
+
+
+def test_the_same_command_measures_nothing_again(toy, tmp_path):
+    first = run(toy, tmp_path)
+    before = files(tmp_path)
+    second = run(toy, tmp_path)
+    assert files(tmp_path) == before
+    pd.testing.assert_frame_equal(first, second)
+
+
+def test_more_images_models_and_attacks_measure_only_what_is_new(toy, toy_net, tmp_path):
+    run(toy, tmp_path)
+    before = files(tmp_path)
+    longer = toy.override(samples=10, models=[*toy.models, f"other={toy.models[0].replace(':toy', ':other')}"])
+    found = run(longer, tmp_path)
+    after = files(tmp_path)
+    assert before.items() <= after.items()
+    assert sorted(path.name.split("-", 2)[2] for path in after) == sorted(
+        ["0-6.parquet", "6-10.parquet"] * 2 + ["0-10.parquet"] * 2
+    )
+    assert len(found) == 40
+    pd.testing.assert_frame_equal(found, run(longer, tmp_path / "at once"))
+
+
+def test_other_weights_under_the_same_name_set_the_old_shards_aside(toy, toy_net, tmp_path):
+    first = run(toy, tmp_path)
+    said = []
+    changed = toy.override(models=[f"toy={toy.models[0].replace(':toy', ':other')}"])
+    found = run(changed, tmp_path, say=said.append)
+    points = tmp_path / "tables" / "test" / "points"
+    assert len(found) == 12
+    assert len(list((points / "_aside").rglob("*.parquet"))) == 2
+    assert len(said) == 3
+    assert "differs in model_sha" in said[1]
+    again = run(toy, tmp_path, say=said.append)
+    assert "brought back" in said[-1]
+    pd.testing.assert_frame_equal(again, first)
+    assert len(list((points / "_aside").rglob("*.parquet"))) == 2
+
+
+def test_drawn_images_are_other_data(toy, tmp_path):
+    said = []
+    run(toy, tmp_path)
+    found = run(toy.override(shuffle_seed=1), tmp_path, say=said.append)
+    assert "differs in shuffle_seed" in said[1]
+    drawn = np.sort(data.load(toy.data, samples=6, shuffle_seed=1).index)
+    assert found[found["attack"] == "natural"]["sample"].tolist() == drawn.tolist()
+
+
+def test_shards_hold_at_most_a_thousand_images():
+    assert list(plan.gaps([], 2500)) == [(0, 1000), (1000, 2000), (2000, 2500)]
+    assert list(plan.gaps([(0, 300)], 2500)) == [(300, 1000), (1000, 2000), (2000, 2500)]
+    assert list(plan.gaps([(300, 1000), (0, 100)], 1000)) == [(100, 300)]
+    assert list(plan.gaps([(0, 1000)], 300)) == []
+
+
+def test_logits_and_images_are_kept_on_request(toy, tmp_path):
+    """Asked for later, the shard is measured again; the images give the logits, the logits the energies."""
+    first = run(toy, tmp_path)
+    assert first["logits"].isna().all()
+    assert not list((tmp_path / "tables").rglob("*.npz"))
+    measure.run(toy, "test", Place(tables=tmp_path / "tables"), Keep(keep_logits=True, keep_images=True))
+    points = tmp_path / "tables" / "test" / "points"
+    kept = pd.read_parquet(points).sort_values(["model", "attack", "sample"])
+    pd.testing.assert_frame_equal(first.drop(columns="logits"), kept.drop(columns="logits"))
+    logits = torch.tensor(np.stack(kept["logits"]))
+    np.testing.assert_allclose(energy.marginal(logits), kept["energy"], atol=1e-6)
+    rows = kept[kept["attack"] != "natural"]
+    (images,) = points.glob("model=toy/attack=pgd*/_images-*-0-6.npz")
+    with np.load(images) as archive:
+        again = models.load(toy.models[0])(torch.from_numpy(archive["images"])).detach()
+    np.testing.assert_allclose(again, np.stack(rows["logits"]), atol=1e-6)
+    before = files(tmp_path)
+    measure.run(toy, "test", Place(tables=tmp_path / "tables"), Keep(keep_logits=True))
+    assert files(tmp_path) == before
+
+
+def test_other_weights_set_aside_the_shards_of_all_attacks(toy, tmp_path):
+    """Also of those that are not asked for now: a table never mixes two networks under one name."""
+    both = dataclasses.replace(toy, attacks=(*toy.attacks, PGD(eps=0.1, steps=5)))
+    run(both, tmp_path)
+    found = run(toy.override(models=[f"toy={toy.models[0].replace(':toy', ':other')}"]), tmp_path)
+    assert found["model_sha"].nunique() == 1
+    assert set(found["attack"]) == {"natural", "pgd-eps0.1-steps3"}
+
+
+def test_keeping_more_never_doubles_a_row(toy, tmp_path):
+    run(toy, tmp_path)
+    place = Place(tables=tmp_path / "tables")
+    measure.run(toy.override(samples=10), "test", place, Keep(keep_logits=True))
+    found = pd.read_parquet(tmp_path / "tables" / "test" / "points")
+    assert len(found) == 20
+    assert found["logits"].notna().all()
+    assert len(table.pairs(found)) == 10
+    run(toy.override(samples=12), tmp_path / "longer")
+    with pytest.raises(UserError, match="was measured without keep_logits; ask for --samples 12"):
+        measure.run(toy, "test", Place(tables=tmp_path / "longer" / "tables"), Keep(keep_logits=True))
+
+
+@pytest.mark.parametrize("share", [0, 0.5])
+def test_a_damaged_shard_is_named(toy, tmp_path, share):
+    run(toy, tmp_path)
+    path = sorted(files(tmp_path))[1]
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(UserError, match="cannot be read") as error:
+        run(toy, tmp_path)
+    assert path.name in str(error.value)

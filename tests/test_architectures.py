@@ -9,9 +9,7 @@ from energylens.models import architectures
 
 def test_resnet18_has_robustbenchs_keys_and_the_known_size():
     net = architectures.build("resnet18")
-    assert (
-        sum(parameter.numel() for parameter in net.parameters()) == 11_173_962
-    )
+    assert sum(parameter.numel() for parameter in net.parameters()) == 11_173_962
     assert {
         "conv1.weight",
         "layer4.1.bn2.running_var",

@@ -103,8 +103,11 @@ def _table(points: Path, recipe: Recipe, measured: bool) -> pd.DataFrame:
             "images": record["data"],
             "shuffle seed": decisive["shuffle_seed"],
         }
-        asked: dict[str, Any] = {"model": references.public(bare[record["model"]]), "images": images}
-        asked |= {"shuffle seed": recipe.shuffle_seed}
+        asked: dict[str, Any] = {
+            "model": references.public(bare[record["model"]]),
+            "images": images,
+            "shuffle seed": recipe.shuffle_seed,
+        }
         differs = [f"{what} {there[what]}, not {asked[what]}" for what in asked if there[what] != asked[what]]
         if decisive["attack"] not in settings:
             differs.append("another version of the attack")

@@ -90,7 +90,7 @@ def measure(net: nn.Module, images: Data, attacks: tuple[PGD | None, ...], start
     Yields:
         Batch by batch: {attack: record.Points on the CPU}; `record.columns` makes a table's columns of them.
     """
-    device = next((parameter.device for parameter in net.parameters()), torch.device("cpu"))
+    device = check.device_of(net)
     layout = check.layout(net, images)
     with frozen(net), full_float32():
         for first in range(start, stop, batch):

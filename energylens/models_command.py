@@ -47,7 +47,7 @@ def check(
 
 @app.command()
 def zoo(out: Annotated[Path, typer.Option(help="Folder of the networks.")]) -> None:
-    """Train the demo zoo again, all of it, in about a minute."""
+    """Train the demo zoo again, all of it, in a minute or two."""
     from energylens.train.zoo import build
 
     build(out)

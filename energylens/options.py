@@ -59,7 +59,7 @@ class Files:
         bool, typer.Option("--trust-checkpoint", help="Let checkpoint files run code while they are read.")
     ] = False
 
-    @property
+    @functools.cached_property
     def where(self) -> str:
         """The device: as asked for, else an accelerator if there is one.
 

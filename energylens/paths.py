@@ -83,12 +83,21 @@ def call(path: Path, name: str) -> Any:
     Raises:
         UserError: no such file, no such function, or it fails.
     """
-    module = python_file(path)
-    known = [key for key, thing in vars(module).items() if callable(thing) and not key.startswith("_")]
-    if not callable(getattr(module, name, None)):
-        raise unknown(f"function in {path.name}", name, known)
+    function = function_of(python_file(path), name, path.name)
     with _importable(path.resolve().parent):
-        return called(f"{path}:{name}", getattr(module, name))
+        return called(f"{path}:{name}", function)
+
+
+def function_of(module: ModuleType, name: str, where: str) -> Callable[[], Any]:
+    """The function `name` of a module, which errors call `where`.
+
+    Raises:
+        UserError: it has none of that name.
+    """
+    if not callable(getattr(module, name, None)):
+        known = [key for key, thing in vars(module).items() if callable(thing) and not key.startswith("_")]
+        raise unknown(f"function in {where}", name, known)
+    return getattr(module, name)
 
 
 def called(reference: str, function: Callable[[], Any]) -> Any:

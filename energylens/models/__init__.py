@@ -107,10 +107,7 @@ def _imported(reference: str):
         if difflib.get_close_matches(module, KINDS):
             raise unknown("kind of model reference", module, KINDS) from error
         raise UserError(f"cannot import '{module}' of model {reference} ({first_line(error)})") from error
-    if not callable(getattr(found, function, None)):
-        known = [key for key, thing in vars(found).items() if callable(thing) and not key.startswith("_")]
-        raise unknown(f"function in {module}", function, known)
-    return getattr(found, function)
+    return paths.function_of(found, function, module)
 
 
 def _network(reference: str, net) -> nn.Module:

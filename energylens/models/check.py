@@ -29,6 +29,11 @@ def output_kind(logits: Tensor) -> str:
     return "logits"
 
 
+def device_of(net: nn.Module) -> torch.device:
+    """Where a network's parameters are; the CPU for one without any."""
+    return next((parameter.device for parameter in net.parameters()), torch.device("cpu"))
+
+
 @torch.no_grad()
 def usable(net: nn.Module, name: str, data: Data) -> int:
     """The number of classes K, after one batch has shown that energies can be measured.
@@ -37,9 +42,8 @@ def usable(net: nn.Module, name: str, data: Data) -> int:
         UserError: the network cannot read these images, gives no [B, K] logits, or too few classes.
     """
     x, _, _ = data.batch(0, 16)
-    parameter = next(net.parameters(), x)
     try:
-        logits = net(x.to(parameter.device))
+        logits = net(x.to(device_of(net)))
     except Exception as error:  # the network is the user's code
         shape = list(x.shape[1:])
         raise UserError(f"model '{name}' cannot read {data.name}'s {shape} images ({first_line(error)})") from error
@@ -73,12 +77,11 @@ def attackable(net: nn.Module, name: str, data: Data) -> None:
     before = x.clone()
     try:
         with torch.enable_grad():
-            (gradient,) = torch.autograd.grad(net(x.requires_grad_()).sum(), x)
+            torch.autograd.grad(net(x.requires_grad_()).sum(), x)
     except Exception as error:
         raise UserError(f"model '{name}' gives no gradient at its input ({first_line(error)}); PGD needs it") from error
     if not torch.equal(before, x.detach()):
         raise UserError(f"model '{name}' changes its input in place; write x = x - mean, not x.sub_(mean)")
-    del gradient
 
 
 def layout(net: nn.Module, data: Data) -> torch.memory_format:
@@ -90,8 +93,7 @@ def layout(net: nn.Module, data: Data) -> torch.memory_format:
     usual, fast = torch.contiguous_format, torch.channels_last
     if not any(isinstance(module, nn.BatchNorm2d) for module in net.modules()):
         return usual
-    device = next((parameter.device for parameter in net.parameters()), None)
-    probe = data.batch(0, 2)[0].to(device, memory_format=fast).requires_grad_()
+    probe = data.batch(0, 2)[0].to(device_of(net), memory_format=fast).requires_grad_()
     try:
         with torch.enable_grad():
             torch.autograd.grad(net(probe).sum(), probe)
@@ -124,12 +126,11 @@ def report(net: nn.Module, name: str, data: Data, batch: int = 250, progress=lam
         UserError: as `usable`.
     """
     classes = usable(net, name, data)
-    device = next((parameter.device for parameter in net.parameters()), torch.device("cpu"))
     correct, energies = 0, 0.0
     memory_format = layout(net, data)
     for start in range(0, len(data), batch):
         x, y, _ = data.batch(start, min(start + batch, len(data)))
-        logits = net(x.to(device, memory_format=memory_format)).float().cpu()
+        logits = net(x.to(device_of(net), memory_format=memory_format)).float().cpu()
         correct += int((energy.predict(logits) == y).sum())
         energies += float(energy.marginal(logits.double()).sum())
         progress(len(y))

@@ -3,7 +3,7 @@
 import json
 import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +122,7 @@ def fill(net: nn.Module, state: Mapping[str, Tensor], problem: str) -> nn.Module
         UserError: keys are missing, unexpected or of another shape.
     """
     wanted = net.state_dict()
-    missing, unexpected = _some(wanted.keys() - state.keys()), _some(state.keys() - wanted.keys())
+    missing, unexpected = some(wanted.keys() - state.keys()), some(state.keys() - wanted.keys())
     if missing or unexpected:
         raise UserError(f"{problem}: missing {missing or 'nothing'}; unexpected {unexpected or 'nothing'}")
     for key, value in state.items():
@@ -133,7 +133,8 @@ def fill(net: nn.Module, state: Mapping[str, Tensor], problem: str) -> nn.Module
     return net.eval()
 
 
-def _some(keys) -> str:
+def some(keys: Iterable[str]) -> str:
+    """The first three names, and how many more there are."""
     keys = sorted(keys)
     more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
     return ", ".join(keys[:3]) + more

@@ -125,10 +125,9 @@ def _complete(utils, path: Path):
 
     def strict(model: nn.Module, name: str, state: dict, dataset) -> nn.Module:
         keys = model.state_dict().keys() - state.keys()
-        lacking = sorted(key for key in keys if key.split(".")[-1] not in CONSTANTS)
+        lacking = files.some(key for key in keys if key.split(".")[-1] not in CONSTANTS)
         if lacking:
-            more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
-            raise UserError(f"{path} lacks {', '.join(lacking[:3])}{more}; is it the file of {name}?")
+            raise UserError(f"{path} lacks {lacking}; is it the file of {name}?")
         return lenient(model, name, state, dataset)
 
     return strict

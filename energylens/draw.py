@@ -49,7 +49,9 @@ class Job:
         Raises:
             UserError: a table is missing or of another setting, or OUT cannot be written.
         """
-        frames = {name: _table(tables / name / "points", recipe, measured) for name, recipe in self.recipes.items()}
+        frames = {
+            name: _table(tables / name / recipe.folder, recipe, measured) for name, recipe in self.recipes.items()
+        }
         verdicts = [claim(**frames) for claim in self.module.CLAIMS]
         with mpl.rc_context(rc=style.rc(self.module.WIDTH)):
             figure = self.module.draw(**frames)

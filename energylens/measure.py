@@ -5,6 +5,7 @@ An attack may look for its point as it likes; what is recorded is a float32 forw
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,16 +14,15 @@ import torch
 from torch import nn
 
 from energylens import data as datasets
-from energylens import models, plan, provenance, record, references, table
+from energylens import models, plan, provenance, reach, record, references, table
 from energylens.atomic import check_writable
-from energylens.attacks import PGD
-from energylens.attacks.frozen import frozen
-from energylens.attacks.starts import random_wrong_class
+from energylens.attacks import Attack
 from energylens.data import Data
 from energylens.errors import UserError, first_line
 from energylens.models import check, identity
 from energylens.options import Keep, Place
 from energylens.plan import Subject, Task
+from energylens.reach import measure as measure
 from energylens.recipe import Recipe
 
 ENERGIES_ONLY = Keep()
@@ -35,6 +35,17 @@ class Shard(NamedTuple):
     images: list[np.ndarray]
 
 
+class Run(NamedTuple):
+    """What all shards of one run share."""
+
+    recipe: Recipe
+    images: Data
+    place: Place
+    keep: Keep
+    points: Path
+    """folder of the shards: TABLES/ANALYSIS/points, or steps"""
+
+
 def run(
     recipe: Recipe,
     analysis: str,
@@ -43,7 +54,7 @@ def run(
     progress=None,
     say: Callable[[str], None] = print,
 ) -> None:
-    """Measure all of a recipe that is missing under TABLES/ANALYSIS/points.
+    """Measure all of a recipe that is missing under TABLES/ANALYSIS/points (or steps).
 
     Args:
         recipe: what to measure.
@@ -56,75 +67,23 @@ def run(
     Raises:
         UserError: a name, file, model or data set is not usable; nothing is written then.
     """
-    device, points = place.where, place.tables / analysis / "points"
     table.check_name(analysis)
+    device, points = place.where, place.tables / analysis / recipe.folder
     check_writable(points, "--tables")
     images = datasets.load(
         recipe.data, data_dir=place.data_dir, samples=recipe.samples, shuffle_seed=recipe.shuffle_seed
     )
     models.prepare(recipe.models, place.model_dir)
-    attacks = tuple({attack.name: attack for attack in recipe.attacks}.values())
+    job = Run(recipe, images, place, replace(keep, keep_logits=keep.keep_logits or recipe.logits), points)
     subjects = [_subject(reference, images, place) for reference in recipe.models]
-    tasks = {subject: list(plan.missing(subject, attacks, images, points, keep)) for subject in subjects}
+    tasks = {subject: list(plan.missing(subject, recipe, images, points, job.keep)) for subject in subjects}
     say(f"images: {images.name}, {images.selection}")
     with (progress or _silent)(sum(task.rows for mine in tasks.values() for task in mine)) as advance:
         for subject, mine in tasks.items():
             net = _load_again(subject, place).to(device) if mine else None
-            plan.tidy(subject, attacks, images, points, say)
+            plan.tidy(subject, recipe, images, points, say)
             for task in mine:
-                shards = _shards(net, task, images, place.batch, keep, advance)
-                _write(shards, task, images, points, place, keep)
-
-
-def measure(net: nn.Module, images: Data, attacks: tuple[PGD | None, ...], start: int, stop: int, batch: int = 128):
-    """The points of images START to STOP under each attack; None stands for natural images.
-
-    Args:
-        net: the classifier, inputs in [0, 1].
-        images: where the images come from.
-        attacks: what to move them with.
-        start: first image of the selection.
-        stop: behind the last one.
-        batch: images at once; results depend on it only by rounding.
-
-    Yields:
-        Batch by batch: {attack: record.Points on the CPU}; `record.columns` makes a table's columns of them.
-    """
-    device = check.device_of(net)
-    layout = check.layout(net, images)
-    with frozen(net), full_float32():
-        for first in range(start, stop, batch):
-            x, y, index = images.batch(first, min(first + batch, stop))
-            x, y = x.to(device, memory_format=layout), y.to(device)
-            yield _batch(net, x, y, index, attacks)
-
-
-@contextmanager
-def full_float32() -> Iterator[None]:
-    """No TF32 inside: on CUDA, torch's convolutions would drop 13 of 23 bits of their inputs."""
-    convolutions = torch.backends.cudnn.allow_tf32
-    torch.backends.cudnn.allow_tf32 = False
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.allow_tf32 = convolutions
-
-
-def _batch(net: nn.Module, x, y, index, attacks) -> dict[PGD | None, record.Points]:
-    found = {}
-    with torch.no_grad():
-        natural = net(x).float()
-    for attack in attacks:
-        target, x_adv, logits = None, x, natural
-        if attack is not None:
-            if attack.targeted:
-                target = random_wrong_class(y, natural.shape[1], attack.seed, index.tolist())
-            x_adv = attack(net, x, y, index=index, target=target)
-            with torch.no_grad():
-                logits = net(x_adv).float()
-            record.check_points(x_adv, x_adv - x, attack)
-        found[attack] = record.Points(logits, natural, y, x_adv, x_adv - x, index, target).cpu()
-    return found
+                _write(job, task, _shards(job, task, net, advance))
 
 
 def _subject(reference: str, images: Data, place: Place) -> Subject:
@@ -142,18 +101,17 @@ def _load_again(subject: Subject, place: Place) -> nn.Module:
     return net
 
 
-def _shards(net, task: Task, images: Data, batch: int, keep: Keep, advance) -> dict[PGD | None, Shard]:
+def _shards(job: Run, task: Task, net, advance) -> dict[Attack | None, Shard]:
     """A task's columns, and its images where they are to be kept, one shard per attack."""
     shards = {attack: Shard([], []) for attack in task.attacks}
-    done = task.start
+    batch, done = job.place.batch, task.start
     try:
-        for found in measure(net, images, task.attacks, task.start, task.stop, batch):
-            for attack, points in found.items():
-                shards[attack].columns.append(record.columns(points, attack, keep.keep_logits))
-                if keep.keep_images:
-                    shards[attack].images.append(points.x.numpy())
-            done += len(points.y)
-            advance(len(points.y) * len(found))
+        for size, together in reach.by_batch(task.attacks, batch).items():
+            for part in reach.batches(net, job.images, task.start, task.stop, size, job.recipe.precision):
+                for attack in together:
+                    _measure(job, part, attack, shards[attack])
+                    done = int(part.place + len(part.y))
+                    advance(len(part.y))
     except UserError:
         raise
     except Exception as error:  # the network is the user's code
@@ -163,10 +121,22 @@ def _shards(net, task: Task, images: Data, batch: int, keep: Keep, advance) -> d
     return shards
 
 
-def _write(shards: dict[PGD | None, Shard], task: Task, images: Data, points: Path, place: Place, keep: Keep) -> None:
-    subject = task.subject
+def _measure(job: Run, part: reach.Batch, attack: Attack | None, shard: Shard) -> None:
+    """One batch under one attack, into its shard."""
+    keep = job.keep
+    if job.recipe.folder == "steps":
+        shard.columns.extend(part.follow(attack, job.recipe.record == "forces", keep.keep_logits))
+        return
+    points = part.reach(attack)
+    shard.columns.append(record.columns(points, attack, keep.keep_logits))
+    if keep.keep_images:
+        shard.images.append(points.x.numpy())
+
+
+def _write(job: Run, task: Task, shards: dict[Attack | None, Shard]) -> None:
+    subject, images = task.subject, job.images
     for attack, shard in shards.items():
-        facts = plan.facts(subject, images, attack)
+        facts = plan.facts(subject, images, attack, job.recipe)
         constants = {
             "model_ref": references.public(subject.reference),
             "model_sha": subject.sha,
@@ -178,20 +148,21 @@ def _write(shards: dict[PGD | None, Shard], task: Task, images: Data, points: Pa
             "precision": facts["precision"],
             "key": provenance.key(facts),
         }
+        columns = record.joined(shard.columns, constants)
         about = {
             "key": constants["key"],
             "decisive": facts,
             "model_ref": constants["model_ref"],
             "data": f"{images.name}:{images.split}",
             "images": len(images.labels),
-            "kept": keep.names,
-            "batch": place.batch,
-            "software": provenance.software(place.where),
+            "rows": len(columns["sample"]),
+            "kept": job.keep.names,
+            "batch": (attack.batch if attack else None) or job.place.batch,
+            "software": provenance.software(job.place.where),
         }
-        where = plan.folder(points, subject, attack)
+        where = plan.folder(job.points, subject, attack)
         if shard.images:
             table.write_images(np.concatenate(shard.images), where, task.start, task.stop, about["key"])
-        columns = record.joined(shard.columns, constants)
         table.write(columns, where, task.start, task.stop, about)
 
 

@@ -41,6 +41,10 @@ class Choice(Sample):
         typer.Option(parser=spec.number, metavar="NUMBER", help="Radius of all attacks, such as 8/255."),
     ] = None
     seed: Annotated[int | None, typer.Option(help="Seed of all attacks.")] = None
+    precision: Annotated[
+        str | None,
+        typer.Option(metavar="fp32|bf16", help="Of the attacks' search; what is recorded is float32 always."),
+    ] = None
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from energylens import provenance, table
-from energylens.attacks import PGD
+from energylens.attacks import Attack
 from energylens.data import Data
 from energylens.errors import UserError, first_line
 from energylens.options import Keep
+from energylens.recipe import Recipe
 
 ASIDE = "_aside"
 SHARD = 1000
@@ -32,7 +33,7 @@ class Task:
     subject: Subject
     start: int
     stop: int
-    attacks: tuple[PGD | None, ...]
+    attacks: tuple[Attack | None, ...]
 
     @property
     def rows(self) -> int:
@@ -40,26 +41,31 @@ class Task:
         return (self.stop - self.start) * len(self.attacks)
 
 
-def facts(subject: Subject, images: Data, attack: PGD | None) -> dict[str, Any]:
+def facts(subject: Subject, images: Data, attack: Attack | None, recipe: Recipe) -> dict[str, Any]:
     """All that decides the numbers of a model's shards under an attack."""
-    return provenance.decisive(subject.sha, images.sha, images.shuffle_seed, attack)
+    return provenance.decisive(subject.sha, images.sha, images.shuffle_seed, attack, recipe.precision, recipe.record)
 
 
-def folder(points: Path, subject: Subject, attack: PGD | None) -> Path:
+def attacks_of(recipe: Recipe) -> tuple[Attack | None, ...]:
+    """None for the natural images, and each attack once."""
+    return (None, *{attack.name: attack for attack in recipe.attacks}.values())
+
+
+def folder(points: Path, subject: Subject, attack: Attack | None) -> Path:
     """Where the shards of a model and attack lie."""
     return table.folder(points, subject.name, attack.name if attack else table.NATURAL)
 
 
-def missing(subject: Subject, attacks: tuple[PGD, ...], images: Data, points: Path, keep: Keep) -> Iterator[Task]:
-    """The ranges of images that some attack lacks; nothing is changed on disk.
+def missing(subject: Subject, recipe: Recipe, images: Data, points: Path, keep: Keep) -> Iterator[Task]:
+    """The ranges of images that some attack lacks, attack by attack; nothing is changed on disk.
 
     Raises:
         UserError: a shard is broken, or lacks what is to be kept and is longer than what is asked for.
     """
-    lacking: dict[tuple[int, int], list[PGD | None]] = {}
-    for attack in (None, *attacks):
+    lacking: dict[tuple[int, int], list[Attack | None]] = {}
+    for attack in attacks_of(recipe):
         have = []
-        for part in _usable_parts(subject, images, attack, points):
+        for part in _usable_parts(subject, images, attack, recipe, points):
             have.append((part.start, part.stop))
             if keep.names and not set(keep.names) <= set(table.provenance(part.path)["kept"]):
                 if part.stop > len(images):
@@ -68,12 +74,17 @@ def missing(subject: Subject, attacks: tuple[PGD, ...], images: Data, points: Pa
         for gap in gaps(have, len(images)):
             lacking.setdefault(gap, []).append(attack)
     for (start, stop), missed in sorted(lacking.items()):
-        yield Task(subject, start, stop, tuple(missed))
+        together = 2 if missed[0] is None else 1  # the natural images come with the first attack
+        yield Task(subject, start, stop, tuple(missed[:together]))
+        for attack in missed[together:]:
+            yield Task(subject, start, stop, (attack,))
 
 
-def _usable_parts(subject: Subject, images: Data, attack: PGD | None, points: Path) -> list[table.Part]:
+def _usable_parts(
+    subject: Subject, images: Data, attack: Attack | None, recipe: Recipe, points: Path
+) -> list[table.Part]:
     """Whole shards with the right key, in their folder or set aside."""
-    where, wanted = folder(points, subject, attack), provenance.key(facts(subject, images, attack))
+    where, wanted = folder(points, subject, attack), provenance.key(facts(subject, images, attack, recipe))
     found = table.parts(where) + table.parts(points / ASIDE / where.relative_to(points))
     right = [part for part in found if part.key == wanted]
     for part in right:
@@ -92,13 +103,15 @@ def gaps(have: list[tuple[int, int]], total: int) -> Iterator[tuple[int, int]]:
         position = max(position, stop)
 
 
-def tidy(subject: Subject, attacks: tuple[PGD, ...], images: Data, points: Path, say: Callable[[str], None]) -> None:
+def tidy(subject: Subject, recipe: Recipe, images: Data, points: Path, say: Callable[[str], None]) -> None:
     """Leave only this model's and these images' shards under its name; bring back those that were set aside.
 
     Raises:
         UserError: a foreign file is in the way, or the folder cannot be written.
     """
-    expected = {folder(points, subject, attack): facts(subject, images, attack) for attack in (None, *attacks)}
+    expected = {
+        folder(points, subject, attack): facts(subject, images, attack, recipe) for attack in attacks_of(recipe)
+    }
     same = {name: expected[folder(points, subject, None)][name] for name in ("model_sha", "data_sha", "shuffle_seed")}
     for where in sorted(folder(points, subject, None).parent.glob("attack=*")):
         for part in table.parts(where):

@@ -26,6 +26,12 @@ def probe(
     scale: Annotated[
         str | None, typer.Option(metavar="demo|paper", help="Which recipe of a shipped analysis; demo if not given.")
     ] = None,
+    record: Annotated[
+        str | None,
+        typer.Option(
+            metavar="points|steps|forces", help="Where attacks end, every step, or each update's direction too."
+        ),
+    ] = None,
 ) -> None:
     """Record E(x) and E(x, y) of natural and attacked images; what is there is not measured again."""
     from energylens import measure
@@ -35,11 +41,14 @@ def probe(
             if f":{name}=" in text and vars(choice)[name] is not None:
                 raise UserError(f"--attack {text} and --{name} both say {name}; leave one out")
     recipe = _recipe(analysis, scale, choice, tuple(attacks.parse(text) for text in attack or []))
-    measure.run(recipe.override(**vars(choice)), analysis, place, keep, command.progress)
-    print(f"table: {place.tables / analysis / 'points'}")
+    recipe = recipe.override(**vars(choice))
+    if record:
+        recipe = dataclasses.replace(recipe, record=record)
+    measure.run(recipe, analysis, place, keep, command.progress)
+    print(f"table: {place.tables / analysis / recipe.folder}")
 
 
-def _recipe(analysis: str, scale: str | None, choice: options.Choice, chosen: tuple[attacks.PGD, ...]) -> Recipe:
+def _recipe(analysis: str, scale: str | None, choice: options.Choice, chosen: tuple[attacks.Attack, ...]) -> Recipe:
     if analysis in paths.names("analyses"):
         recipe = shipped(analysis, scale or "demo")
         return dataclasses.replace(recipe, attacks=chosen or recipe.attacks)

@@ -7,29 +7,39 @@ import platform
 from typing import Any
 
 from energylens import __version__
-from energylens.attacks import PGD
+from energylens.attacks import Attack
 
 SCHEMA_VERSION = 1
 
 
-def settings(attack: PGD | None) -> dict[str, Any] | None:
+def settings(attack: Attack | None) -> dict[str, Any] | None:
     """An attack's class, version and settings; None for natural images."""
     if attack is None:
         return None
-    chosen = dataclasses.asdict(attack) | {"step_size": attack.step}
+    chosen = {name: value for name, value in dataclasses.asdict(attack).items() if value is not None}
+    if hasattr(attack, "step"):
+        chosen["step_size"] = attack.step  # left out or spelled out, it is one attack
     return {"class": type(attack).__name__, "version": attack.version, **chosen}
 
 
-def decisive(model_sha: str, data_sha: str, shuffle_seed: int | None, attack: PGD | None) -> dict[str, Any]:
+def decisive(
+    model_sha: str,
+    data_sha: str,
+    shuffle_seed: int | None,
+    attack: Attack | None,
+    precision: str = "fp32",
+    record: str = "points",
+) -> dict[str, Any]:
     """All that decides a row's numbers, beside which image it is."""
-    return {
+    facts = {
         "schema": SCHEMA_VERSION,
         "model_sha": model_sha,
         "data_sha": data_sha,
         "shuffle_seed": shuffle_seed,
         "attack": settings(attack),
-        "precision": "fp32",
+        "precision": precision if attack else "fp32",
     }
+    return facts if record == "points" else facts | {"record": record}
 
 
 def key(facts: dict[str, Any]) -> str:

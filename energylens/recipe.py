@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from energylens import paths, references
-from energylens.attacks import PGD
+from energylens.attacks import Attack
+from energylens.attacks.settings import check_choices
 from energylens.errors import UserError, unknown
 
-SCALES = ("demo", "paper")
+PRECISIONS = ("fp32", "bf16")
+RECORDS = {"points": "points", "steps": "steps", "forces": "steps"}
+"""what is recorded -> the folder of its table"""
 
 
 @dataclass(frozen=True)
@@ -20,11 +23,25 @@ class Recipe:
     models: tuple[str, ...]
     """references, `NAME=REFERENCE` for a display name"""
     data: str
-    attacks: tuple[PGD, ...]
+    attacks: tuple[Attack, ...]
     samples: int | None = None
     """the first this many images; None for all"""
     shuffle_seed: int | None = None
     """draw the images with this seed instead"""
+    precision: str = "fp32"
+    """of the search, fp32 or bf16; what is recorded is float32 always"""
+    record: str = "points"
+    """`points`: where the attacks end; `steps`: every step; `forces`: with the direction of every update"""
+    logits: bool = False
+    """whether the table keeps the logits of all classes"""
+
+    def __post_init__(self):
+        check_choices(self, precision=PRECISIONS, record=RECORDS)
+
+    @property
+    def folder(self) -> str:
+        """`points` or `steps`, where its shards lie."""
+        return RECORDS[self.record]
 
     def override(
         self,
@@ -34,8 +51,11 @@ class Recipe:
         shuffle_seed: int | None = None,
         eps: float | None = None,
         seed: int | None = None,
+        precision: str | None = None,
     ) -> Recipe:
-        """The same recipe with a user's choices; None keeps what it says. `eps` and `seed` go to every attack.
+        """The same recipe with a user's choices; None keeps what it says.
+
+        `eps` and `seed` go to every attack that has one.
 
         Raises:
             UserError: other models without their images, or other images without an eps that fits them.
@@ -44,23 +64,42 @@ class Recipe:
         if foreign and data is None:
             raise UserError(f"{foreign[0]} is not of the demo zoo, so say its images: --data cifar10:test")
         if data is not None and eps is None and references.split(data)[0] != references.split(self.data)[0]:
-            raise UserError(f"eps {self.attacks[0].eps:g} is for {self.data}; for {data} say --eps 8/255, or another")
+            first = next((attack.eps for attack in self.attacks if attack.eps is not None), None)
+            if first is not None:
+                raise UserError(f"eps {first:g} is for {self.data}; for {data} say --eps 8/255, or another")
         given: dict[str, Any] = {"data": data, "samples": samples, "shuffle_seed": shuffle_seed}
+        given["precision"] = precision
         given["models"] = tuple(models) if models else None
-        of_attack: dict[str, Any] = {"eps": eps, "seed": seed}
-        attacks = tuple(dataclasses.replace(attack, **_kept(of_attack)) for attack in self.attacks)
+        of_attack = _kept({"eps": eps, "seed": seed})
+        attacks = tuple(dataclasses.replace(attack, **_fitting(of_attack, attack)) for attack in self.attacks)
         return dataclasses.replace(self, attacks=attacks, **_kept(given))
 
 
 def shipped(analysis: str, scale: str) -> Recipe:
-    """The recipe of a shipped analysis at a scale, `demo` or `paper`.
+    """The recipe of a shipped analysis at a scale: `demo`, `paper`, or another one of its file.
 
     Raises:
         UserError: unknown analysis or scale.
     """
-    if scale not in SCALES:
-        raise unknown("scale", scale, SCALES)
-    return getattr(paths.load("analyses", analysis), scale.upper())
+    known = recipes(analysis)
+    if scale not in known:
+        raise unknown("scale", scale, known)
+    return known[scale]
+
+
+def recipes(analysis: str) -> dict[str, Recipe]:
+    """The recipes of a shipped analysis by their scales: DEMO is `demo`, PAPER_CIFAR100 `paper-cifar100`.
+
+    Raises:
+        UserError: unknown analysis.
+    """
+    found = vars(paths.load("analyses", analysis)).items()
+    return {name.lower().replace("_", "-"): recipe for name, recipe in found if isinstance(recipe, Recipe)}
+
+
+def _fitting(settings: dict[str, Any], attack: Attack) -> dict[str, Any]:
+    fields = {field.name for field in dataclasses.fields(attack)}
+    return {name: value for name, value in settings.items() if name in fields}
 
 
 def _kept(settings: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from energylens import energy
-from energylens.attacks import PGD
+from energylens.attacks import Attack
 from energylens.attacks.geometry import BALLS
 from energylens.errors import UserError
 
@@ -34,16 +34,18 @@ class Points:
     """[B] places in the split"""
     target: Tensor | None = None
     """[B] wanted classes"""
+    part: np.ndarray | None = None
+    """[B] which part of an ensemble moved each image; None where none did"""
 
     def cpu(self) -> "Points":
         """The same, detached, on the CPU."""
         moved: dict[str, Any] = {}
         for name, value in vars(self).items():
-            moved[name] = None if value is None else value.detach().cpu()
+            moved[name] = value.detach().cpu() if isinstance(value, Tensor) else value
         return Points(**moved)
 
 
-def columns(points: Points, attack: PGD | None, keep_logits: bool = False) -> dict[str, Any]:
+def columns(points: Points, attack: Attack | None, keep_logits: bool = False) -> dict[str, Any]:
     """The measured columns of one batch, energies computed in float64 from the float32 logits.
 
     Args:
@@ -61,6 +63,7 @@ def columns(points: Points, attack: PGD | None, keep_logits: bool = False) -> di
         "label": y.numpy(),
         "target": np.full(len(y), None) if target is None else target.numpy(),
         "status": _status(points, pred, attack),
+        "part": np.full(len(y), None) if points.part is None else points.part,
         "clean_correct": (energy.predict(points.natural) == y).numpy(),
         "pred": pred.numpy(),
         "energy": energy.marginal(exact).numpy(),
@@ -75,24 +78,32 @@ def columns(points: Points, attack: PGD | None, keep_logits: bool = False) -> di
     }
 
 
-def _status(points: Points, pred: Tensor, attack: PGD | None) -> np.ndarray:
+def _status(points: Points, pred: Tensor, attack: Attack | None) -> np.ndarray:
     if attack is None:
         status = np.full(len(pred), "natural", dtype=object)
     else:
-        reached = pred != points.y if points.target is None else pred == points.target
-        status = np.where(reached.numpy(), "success", "best_effort").astype(object)
+        status = reached(pred, points)
+        if attack.falls_back:
+            left = (BALLS["linf"].norm(points.delta) <= TOLERANCE).numpy()
+            status[left] = np.where(status[left] == "success", "not_attacked", "clean_fallback")
     status[points.logits.isnan().any(1).numpy()] = "nan"
     return status
 
 
-def check_points(x_adv: Tensor, delta: Tensor, attack: PGD) -> None:
-    """Every point in its ball and in [0, 1]; NaN passes, its row says so.
+def reached(pred: Tensor, points: Points) -> np.ndarray:
+    """[B] `success` where the class is wrong (is the wanted one), `best_effort` elsewhere."""
+    there = pred != points.y if points.target is None else pred == points.target
+    return np.where(there.numpy(), "success", "best_effort").astype(object)
+
+
+def check_points(x_adv: Tensor, delta: Tensor, attack: Attack) -> None:
+    """Every point in its ball, if the attack has one, and in [0, 1]; NaN passes, its row says so.
 
     Raises:
         UserError: the attack left the ball or the range.
     """
     reach = float(BALLS[attack.norm].norm(delta.double()).nan_to_num(0).max())
-    if reach > attack.eps * (1 + 1e-5) + TOLERANCE:
+    if attack.eps is not None and reach > attack.eps * (1 + 1e-5) + TOLERANCE:
         raise UserError(f"attack {attack.name} left its ball: {attack.norm} distance {reach:.6f}, eps {attack.eps:.6f}")
     if ((x_adv < 0) | (x_adv > 1)).any():
         raise UserError(f"attack {attack.name} left [0, 1]: pixels from {x_adv.min():.4f} to {x_adv.max():.4f}")
@@ -100,6 +111,12 @@ def check_points(x_adv: Tensor, delta: Tensor, attack: PGD) -> None:
 
 def joined(batches: list[dict[str, Any]], constants: dict[str, Any]) -> dict[str, Any]:
     """Batches one behind the other, with the columns that are the same in every row."""
-    rows = {name: list(chain.from_iterable(batch[name] for batch in batches)) for name in batches[0]}
+    rows = {name: _behind_one_another([batch[name] for batch in batches]) for name in batches[0]}
     length = len(rows["sample"])
     return rows | {name: [value] * length for name, value in constants.items()}
+
+
+def _behind_one_another(chunks: list) -> Any:
+    if isinstance(chunks[0], np.ndarray):
+        return np.concatenate(chunks)
+    return list(chain.from_iterable(chunks))

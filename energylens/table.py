@@ -36,6 +36,7 @@ SCHEMA = pa.schema(
         ("label", pa.int32()),
         ("target", pa.int32()),
         ("status", pa.string()),
+        ("part", pa.string()),  # which part of an ensemble moved the image; null elsewhere
         ("clean_correct", pa.bool_()),
         ("pred", pa.int32()),
         ("energy", pa.float32()),  # E(x), nats
@@ -48,6 +49,16 @@ SCHEMA = pa.schema(
         ("linf", pa.float32()),  # distance to the natural image, pixel units
         ("l2", pa.float32()),
         ("logits", pa.list_(pa.float32())),  # null unless kept; of any number of classes
+    ]
+)
+STEPS = pa.schema(
+    [
+        *SCHEMA,
+        ("step", pa.int32()),  # updates so far; calls of the model for attacks watched from outside
+        ("loss", pa.float32()),  # what the attack climbs; null for attacks watched from outside
+        ("cos_joint", pa.float32()),  # the next update against +grad E(x, y) at this point
+        ("cos_marginal", pa.float32()),  # and against -grad E(x)
+        ("update_norm", pa.float32()),  # its L2 length, pixel units; these three null at the last step
     ]
 )
 MEASURED = ["pred", "energy", "joint_energy", "ce", "entropy", "prob_margin", "logit_margin"]
@@ -101,7 +112,8 @@ def write(columns: dict[str, Any], where: Path, start: int, stop: int, provenanc
     Raises:
         UserError: the disk is full or read-only.
     """
-    table = pa.table([columns[field.name] for field in SCHEMA], schema=SCHEMA)
+    schema = STEPS if "step" in columns else SCHEMA
+    table = pa.table([columns[field.name] for field in schema], schema=schema)
     table = table.replace_schema_metadata({"energylens": json.dumps(provenance, sort_keys=True)})
     path = where / f"part-{provenance['key']}-{start}-{stop}.parquet"
     with whole(path, "--tables") as hidden:
@@ -143,7 +155,7 @@ def check_whole(part: Part) -> None:
         UserError: broken, no shard of ours, or not of the images that its name says.
     """
     about, rows = provenance(part.path), pq.read_metadata(part.path).num_rows
-    if (about["key"], rows) != (part.key, part.stop - part.start):
+    if (about["key"], rows) != (part.key, about.get("rows", part.stop - part.start)):
         raise UserError(f"{part.path} does not hold what its name says; delete it and measure it again")
 
 
@@ -151,7 +163,7 @@ def open(points: Path, models: Iterable[str], attacks: Iterable[str], samples: i
     """The rows of these models and attacks, natural images included, models and attacks in this order.
 
     Args:
-        points: the folder `TABLES/ANALYSIS/points`.
+        points: the folder `TABLES/ANALYSIS/points`, or `steps`.
         models: display names.
         attacks: attack names, without `natural`.
         samples: the first this many images of the measured selection; None for all of it.
@@ -189,7 +201,8 @@ def _rows(where: Path, model: str, attack: str, samples: int | None) -> tuple[pd
         if part.start > position or position >= wanted:
             break
         rows = _read(part.path)
-        chunks.append(rows.iloc[position - part.start : wanted - part.start])
+        image = part.start + pd.factorize(rows["sample"])[0]  # its place in the selection
+        chunks.append(rows[(image >= position) & (image < wanted)])
         position = max(position, part.stop)
     if len({part.key for part in found}) > 1:
         raise UserError(f"{where} holds shards of several keys; measure it again: leave out --no-measure")

@@ -7,17 +7,22 @@ import dataclasses
 import re
 
 from energylens import spec
-from energylens.attacks.pgd import PGD
+from energylens.attacks.apgd import APGD as APGD
+from energylens.attacks.attack import Attack as Attack
+from energylens.attacks.autoattack import AutoAttack as AutoAttack
+from energylens.attacks.cw import CW as CW
+from energylens.attacks.fab import FAB as FAB
+from energylens.attacks.fgsm import FGSM as FGSM
+from energylens.attacks.hepgd import HEPGD as HEPGD
+from energylens.attacks.pgd import PGD as PGD
+from energylens.attacks.square import Square as Square
 from energylens.errors import UserError, unknown
 
-ATTACKS = {
-    "pgd": PGD(),
-    "pgd-kl": PGD(loss="kl", start="tiny"),
-    "pgd-t": PGD(loss="targeted-ce"),
-}
+CLASSES: tuple[type[Attack], ...] = (PGD, FGSM, APGD, FAB, Square, CW, HEPGD, AutoAttack)
+ATTACKS: dict[str, Attack] = {name: kind(**settings) for kind in CLASSES for name, settings in kind.KINDS.items()}
 
 
-def parse(text: str) -> PGD:
+def parse(text: str) -> Attack:
     """The attack of a reference such as `pgd` or `pgd:steps=50:norm=l2`.
 
     Raises:
@@ -28,7 +33,7 @@ def parse(text: str) -> PGD:
         raise unknown("attack", name, ATTACKS)
     fields = [field.name for field in dataclasses.fields(ATTACKS[name])]
     spec.check(settings, fields, f"attack {name}")
-    if str(settings.get("norm", "linf")).lower() == "l2" and "eps" not in settings:
+    if "eps" in fields and str(settings.get("norm", "linf")).lower() == "l2" and "eps" not in settings:
         raise UserError(f"'{text}' leaves eps at 8/255, which is next to nothing in L2; write {text}:eps=0.5, say")
     return dataclasses.replace(ATTACKS[name], **settings)
 
@@ -38,5 +43,7 @@ def title(name: str) -> str:
     base = max((known for known in ATTACKS if name.startswith(known)), key=len, default=name)
     if base not in ATTACKS:
         return name
-    steps = re.search(r"-steps(\d+)", name)
-    return f"{base.upper()}-{steps.group(1) if steps else ATTACKS[base].steps}"
+    steps = re.search(r"-(?:steps|queries)(\d+)", name)
+    usual = getattr(ATTACKS[base], "steps", getattr(ATTACKS[base], "queries", None))
+    number = steps.group(1) if steps else usual
+    return base.upper() if number is None else f"{base.upper()}-{number}"

@@ -1,0 +1,55 @@
+"""CW-L2 as torchattacks 3.5.1 has it, quirks included: what the paper's Figure 2 was drawn with."""
+
+import torch
+from torch import Tensor
+
+from energylens.attacks.precision import exact
+
+
+def search(model, x: Tensor, goal: Tensor, sign: float, c: float, kappa: float, steps: int, lr: float) -> Tensor:
+    """The nearest adversarial point met on the way; x itself where none was met.
+
+    Args:
+        model: the classifier.
+        x: [B, C, H, W] natural images.
+        goal: [B] true classes (sign 1), or wanted classes (sign -1).
+        sign: 1 to leave the class `goal`, -1 to reach it.
+        c: the constant, the same for all images.
+        kappa: bound of the margin.
+        steps: of Adam.
+        lr: of Adam.
+    """
+    w = (2 * x - 1).atanh().requires_grad_()  # infinite at 0 and 1: those pixels stay
+    adam = torch.optim.Adam([w], lr=lr)
+    nearest, kept = x.new_full((len(x),), 1e10), x.clone()
+    last_cost = 1e10
+    for step in range(steps):
+        x_adv = (w.tanh() + 1) / 2
+        distance = (x_adv - x).flatten(1).square().sum(1)
+        logits = model(x_adv)
+        cost = distance.sum() + c * (sign * _margin(logits, goal)).clamp_min(-kappa).sum()
+        (w.grad,) = torch.autograd.grad(cost, w)
+        adam.step()
+        better = _adversarial(model, x_adv.detach(), logits, goal, sign) & (distance < nearest)
+        nearest[better], kept[better] = distance.detach()[better], x_adv.detach()[better]
+        if step % max(steps // 10, 1) == 0:
+            if cost.item() > last_cost:  # of the whole batch
+                break
+            last_cost = cost.item()
+    return kept
+
+
+def _margin(logits: Tensor, goal: Tensor) -> Tensor:
+    """The library's: logits below zero count as zero."""
+    mask = torch.nn.functional.one_hot(goal, logits.shape[1]).to(logits.dtype)
+    return (mask * logits).amax(1) - ((1 - mask) * logits).amax(1)
+
+
+@torch.no_grad()
+def _adversarial(model, x_adv, logits, goal, sign) -> Tensor:
+    reached = logits.argmax(1) != goal if sign > 0 else logits.argmax(1) == goal
+    decide = exact(model)
+    if decide is not model and reached.any():
+        again = decide(x_adv[reached]).argmax(1)
+        reached[reached.clone()] = again != goal[reached] if sign > 0 else again == goal[reached]
+    return reached

@@ -1,0 +1,73 @@
+"""CW-L2 with the margin as defined, a constant for each image, and nothing shared between images."""
+
+import torch
+from torch import Tensor
+
+from energylens.attacks.precision import exact
+
+UNBOUNDED = 1e10
+INSIDE = 1 - 1e-6
+"""how far towards 0 and 1 pixels are drawn, so that those at the border can move"""
+
+
+def search(
+    model, x: Tensor, goal: Tensor, sign: float, c: float, kappa: float, steps: int, lr: float, searches: int
+) -> Tensor:
+    """The nearest adversarial point of each image; x itself where none was found.
+
+    Args:
+        model: the classifier.
+        x: [B, C, H, W] natural images.
+        goal: [B] true classes (sign 1), or wanted classes (sign -1).
+        sign: 1 to leave the class `goal`, -1 to reach it.
+        c: first constant.
+        kappa: margin by which to be adversarial, in logits.
+        steps: of Adam, in each search.
+        lr: of Adam.
+        searches: rounds of the search for the constants.
+    """
+    constant = x.new_full((len(x),), c)
+    low, high = torch.zeros_like(constant), torch.full_like(constant, UNBOUNDED)
+    best, kept = torch.full_like(constant, torch.inf), x.clone()
+    for _ in range(searches):
+        nearest, points = _descend(model, x, goal, sign, constant, kappa, steps, lr)
+        closer = nearest < best
+        best[closer], kept[closer] = nearest[closer], points[closer]
+        found = nearest.isfinite()
+        high = torch.where(found, torch.minimum(high, constant), high)
+        low = torch.where(found, low, torch.maximum(low, constant))
+        constant = torch.where(high < UNBOUNDED, (low + high) / 2, torch.where(found, constant, 10 * constant))
+    return kept
+
+
+def _descend(model, x, goal, sign, constant, kappa, steps, lr) -> tuple[Tensor, Tensor]:
+    """[B] squared distance of the nearest adversarial point (inf: none), and the points."""
+    base = ((2 * x - 1) * INSIDE).atanh()
+    moved = torch.zeros_like(x).requires_grad_()
+    adam = torch.optim.Adam([moved], lr=lr)
+    nearest, points = x.new_full((len(x),), torch.inf), x.clone()
+    for _ in range(steps):
+        x_adv = ((base + moved).tanh() + 1) / 2
+        distance = (x_adv - x).flatten(1).square().sum(1)
+        excess = sign * _margin(model(x_adv), goal)
+        better = _adversarial(model, x_adv, excess, goal, sign, kappa) & (distance < nearest)
+        nearest[better], points[better] = distance.detach()[better], x_adv.detach()[better]
+        cost = distance + constant * (excess + kappa).clamp_min(0)
+        (moved.grad,) = torch.autograd.grad(cost.sum(), moved)
+        adam.step()
+    return nearest, points
+
+
+def _margin(logits: Tensor, goal: Tensor) -> Tensor:
+    others = logits.scatter(1, goal[:, None], -torch.inf).amax(1)
+    return logits.gather(1, goal[:, None])[:, 0] - others
+
+
+@torch.no_grad()
+def _adversarial(model, x_adv, excess, goal, sign, kappa) -> Tensor:
+    """Beyond the boundary by kappa; where the search is not in float32, those that seem so are asked again."""
+    there = excess < -kappa
+    decide = exact(model)
+    if decide is not model and there.any():
+        there[there.clone()] = sign * _margin(decide(x_adv[there]), goal[there]) < -kappa
+    return there

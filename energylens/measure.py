@@ -108,9 +108,9 @@ def _shards(job: Run, task: Task, net, advance) -> dict[Attack | None, Shard]:
     try:
         for size, together in reach.by_batch(task.attacks, batch).items():
             for part in reach.batches(net, job.images, task.start, task.stop, size, job.recipe.precision):
+                done = part.place
                 for attack in together:
                     _measure(job, part, attack, shards[attack])
-                    done = int(part.place + len(part.y))
                     advance(len(part.y))
     except UserError:
         raise

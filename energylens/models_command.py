@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from energylens import command, options
+from energylens import command, options, spec
 
 app = command.app(help="Look at models.")
 
@@ -21,12 +21,22 @@ def check(
     reference: Annotated[str, typer.Argument(help="A model reference.")],
     choice: options.Sample,
     place: options.Files,
+    eps: Annotated[
+        float,
+        typer.Option(
+            parser=spec.number, metavar="NUMBER", show_default="8/255", help="Linf radius of the masking check-up."
+        ),
+    ] = 8 / 255,
+    no_masking: Annotated[bool, typer.Option("--no-masking", help="Leave out the masking check-up.")] = False,
 ) -> None:
-    """Say whether a model's energies mean something, and its clean accuracy with a 95 % interval."""
+    """Say whether a model's energies mean something, its clean accuracy, and whether attacks can judge it."""
     from energylens import claims, data, models
+    from energylens.attacks.settings import short
     from energylens.models import check as checks
+    from energylens.models import masking
     from energylens.references import named
 
+    masking.attacks(eps)  # a wrong eps is told before any work
     models.prepare((reference,), place.model_dir)
     images = data.load(
         choice.data or "digits:test",
@@ -43,6 +53,13 @@ def check(
     print(f"images          {images.name}: {images.selection}")
     print(f"clean accuracy  {found.accuracy:.2f} % [{100 * low:.2f}, {100 * high:.2f}]")
     print(f"mean E(x)       {found.mean_energy:.3f} nats")
+    if not no_masking:
+        seen = min(masking.IMAGES, len(images))
+        print(
+            f"masking         on the first {seen} of these images, in Linf at eps {short(eps).replace('_', '/')}",
+            flush=True,
+        )
+        print(*masking.check_up(net, images, eps), sep="\n")
 
 
 @app.command()

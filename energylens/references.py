@@ -1,9 +1,12 @@
 """The grammar of model and data references, without loading anything."""
 
 import re
+import shlex
 from pathlib import Path
 
 SPLITS = ("train", "test", "val")
+RUN = re.compile(r"(\w[\w-]*)-(digits|cifar10|cifar100|svhn|tiny-imagenet)-(small-resnet|\w+)-(\d+)")
+"""the name of a training run's folder: objective, data, architecture, seed"""
 NORMS = {"linf": "Linf", "l2": "L2"}  # as RobustBench writes them
 
 
@@ -24,6 +27,18 @@ def public(reference: str) -> str:
         return "/".join(NORMS.get(part.lower(), part) for part in reference.split("/"))
     file, at, arch = reference.rpartition("@")
     return f"{Path(file).name}@{arch}" if at else Path(arch).name
+
+
+def run_command(reference: str) -> str | None:
+    """The command that trains `runs/OBJECTIVE-DATA-ARCH-SEED/last.safetensors`, or `best`; None if it is no run."""
+    path = Path(named(reference)[1])
+    run = RUN.fullmatch(path.parent.name)
+    if run is None or path.name not in ("last.safetensors", "best.safetensors"):
+        return None
+    objective, data, arch, seed = run.groups()
+    folder = path.parent.parent
+    where = "" if folder == Path("runs") else f" --runs {shlex.quote(str(folder))}"
+    return f"python -m energylens.train {objective} --data {data} --arch {arch} --seed {seed}{where}"
 
 
 def split(reference: str) -> tuple[str, str]:

@@ -140,7 +140,7 @@ def mistakes(tmp_path, toy_net):
         "probe": [
             (["--attack", "pdg"], "unknown attack 'pdg'; did you mean 'pgd'? available: pgd, pgd-kl, pgd-t"),
             (["--attack", "pgd:stepss=3"], "unknown setting of attack pgd 'stepss'; did you mean 'steps'?"),
-            (["mine"], "'mine' is no shipped analysis (delta_energy), so it has no --scale; say what to measure"),
+            (["mine"], "'mine' is no shipped analysis ("),
             (["--attack", "pgd:eps=0.1", "--eps", "0.2"], "--attack pgd:eps=0.1 and --eps both say eps; leave one out"),
             (["delta_energy", "--scale", "papers"], "unknown scale 'papers'; did you mean 'paper'?"),
             (["../out", "--models", "demo:sat", "--data", "digits"], "'../out' cannot name a table"),

@@ -197,6 +197,6 @@ def test_keeps_channels_last_and_finds_the_same_point():
     assert ((usual - fast).abs() > 1e-5).float().mean() < 0.01  # the sign of a rounding-sized gradient may differ
 
 
-def test_targeted_ce_without_targets_says_what_to_pass():
-    with pytest.raises(UserError, match="pass target="):
-        PGD(loss="targeted-ce")(small_net(), images(), torch.zeros(6, dtype=torch.long))
+def test_a_target_for_an_attack_that_takes_none_is_refused():
+    with pytest.raises(UserError, match="attack pgd takes no target; given-class attacks are pgd-t, cw-t and square-t"):
+        PGD()(small_net(), images(), Y.repeat(2)[:6], target=torch.zeros(6, dtype=torch.long))

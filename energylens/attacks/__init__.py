@@ -38,12 +38,18 @@ def parse(text: str) -> Attack:
     return dataclasses.replace(ATTACKS[name], **settings)
 
 
+def kind(name: str) -> str:
+    """Which of ATTACKS a name in a table belongs to: `pgd-t-steps50` is `pgd-t`; the name itself if none."""
+    return max((known for known in ATTACKS if re.match(rf"{known}(-|$)", name)), key=len, default=name)
+
+
 def title(name: str) -> str:
     """How a figure names an attack: `pgd-eps0.2` is `PGD-20`, its number of steps beside it."""
-    base = max((known for known in ATTACKS if name.startswith(known)), key=len, default=name)
+    base = kind(name)
     if base not in ATTACKS:
         return name
     steps = re.search(r"-(?:steps|queries)(\d+)", name)
     usual = getattr(ATTACKS[base], "steps", getattr(ATTACKS[base], "queries", None))
     number = steps.group(1) if steps else usual
-    return base.upper() if number is None else f"{base.upper()}-{number}"
+    shown = base.upper().replace("SQUARE", "Square").replace("AUTOATTACK", "AutoAttack")
+    return shown if number is None else f"{shown}-{number}"

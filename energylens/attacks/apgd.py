@@ -77,11 +77,11 @@ class APGD(Attack):
             return self._untargeted(net, x, y, seed)
 
     def _settings(self, x: Tensor, seed: int) -> dict[str, Any]:
-        from energylens.attacks.library import NORMS
+        from energylens.attacks.library import NORMS, QUIET
 
         return {
             "n_iter": self.steps, "norm": NORMS[self.norm], "n_restarts": self.restarts, "eps": self.eps,
-            "seed": seed, "device": x.device,
+            "seed": seed, "device": x.device, "logger": QUIET,
         }  # fmt: skip
 
     def _untargeted(self, net, x: Tensor, y: Tensor, seed: int) -> Tensor:

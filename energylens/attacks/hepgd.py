@@ -9,7 +9,6 @@ from energylens.attacks.attack import Attack
 from energylens.attacks.geometry import BALLS
 from energylens.attacks.losses import Loss, ce
 from energylens.attacks.pgd import climb
-from energylens.attacks.precision import exact
 from energylens.attacks.settings import check_ball, check_numbers
 from energylens.attacks.starts import STARTS
 from energylens.errors import UserError
@@ -74,6 +73,8 @@ class HEPGD(Attack):
             return climb(model, x, start.clone(), loss, ball, self.eps, self.step, self.steps, observe)
 
         if self.gamma == "search":
+            from energylens.attacks.precision import exact
+
             return _nearest_in_energy(exact(model), x, y, path)
         return path(self.objective(model, x, y, target), observe)
 

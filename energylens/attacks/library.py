@@ -5,6 +5,7 @@ is a setting of these attacks and no matter of memory; a batch's numbers are dra
 its first image's place in the split.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,6 +15,10 @@ from torch import Tensor
 from energylens.attacks.precision import exact
 from energylens.errors import UserError
 
+QUIET = logging.getLogger("energylens.attacks")
+"""where their remarks go; vanished gradients are told by `models check`"""
+QUIET.addHandler(logging.NullHandler())
+QUIET.propagate = False
 NORMS = {"linf": "Linf", "l2": "L2"}  # as they write them
 
 

@@ -12,6 +12,7 @@ class Square(SquareAttack):
 
     def __init__(self, net: Net, **settings):
         super().__init__(net.exact, **settings)
+        self.predict: Net
         self._quick = net if net.exact.model is not net.model else None
 
     def margin_and_loss(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

@@ -21,7 +21,7 @@ from torch import nn
 from energylens import paths
 from energylens.errors import UserError, first_line, unknown
 from energylens.models import architectures, files, robustbench
-from energylens.references import named
+from energylens.references import named, run_command
 
 KINDS = ("demo", "robustbench")
 ZOO = Path(__file__).parent / "zoo"
@@ -61,7 +61,8 @@ def load(reference: str, *, model_dir: Path | None = None, trust: bool = False) 
     if re.fullmatch(r"[\w.]+:\w+", reference):
         return _network(reference, paths.called(reference, _imported(reference)))
     if reference.endswith(".safetensors"):
-        raise UserError(f"no such checkpoint: {reference}")
+        command = run_command(reference)
+        raise UserError(f"no such checkpoint: {reference}" + (f"; train it: {command}" if command else ""))
     raise UserError(f"'{reference}' is no model reference; write {FORMS}")
 
 
@@ -81,10 +82,11 @@ def prepare(references: tuple[str, ...], model_dir: Path | None = None) -> None:
     """Have every checkpoint at hand before any work: names checked, what is missing downloaded.
 
     Raises:
-        UserError: two models share a name, or a checkpoint cannot be had.
+        UserError: two models share a name, networks are to be trained first, or a checkpoint cannot be had.
     """
     seen: dict[str, str] = {}
     wanted: dict[Path, str] = {}
+    untrained: dict[str, str] = {}
     for reference in references:
         name, bare = named(reference)
         if not name or name[0] in "_.":
@@ -95,6 +97,11 @@ def prepare(references: tuple[str, ...], model_dir: Path | None = None) -> None:
             raise UserError(f"two models are called '{name}': {seen[name]} and {bare}; name one: --models OTHER={bare}")
         if bare.startswith("robustbench:"):
             wanted |= robustbench.missing(bare, model_dir or paths.model_dir())
+        elif (command := run_command(bare)) and not Path(bare).is_file():
+            untrained[bare] = command
+    if untrained:
+        commands = "; ".join(dict.fromkeys(untrained.values()))
+        raise UserError(f"to be trained first: {', '.join(untrained)}; type: {commands}")
     if wanted:
         robustbench.fetch(wanted)
 

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -63,6 +64,24 @@ class ResNet(nn.Module):
         return self.linear(x.mean((2, 3)))
 
 
+class Subsample(nn.Module):
+    """The shortcut without weights (He et al. 2016, option A): every other pixel, twice the channels, new ones zero."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, C, H, W] -> [B, 2C, H / 2, W / 2], the C channels in the middle as in akamaster's networks."""
+        side = x.shape[1] // 2
+        return F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, side, side))
+
+
+def cifar_resnet(depth: int, channels: int = 3, classes: int = 10) -> nn.Module:
+    """The CIFAR ResNet of depth 6n + 2 (He et al. 2016, section 4.2), with akamaster's key names."""
+    blocks = depth // 6
+    net = ResNet((blocks, blocks, blocks), (16, 32, 64), channels, classes, kernel=3, stride=1)
+    for widening in ("layer2.0", "layer3.0"):
+        net.set_submodule(f"{widening}.shortcut", Subsample())
+    return net
+
+
 def resnet18(channels: int = 3, classes: int = 10) -> nn.Module:
     """The CIFAR ResNet-18 of the paper and of RobustBench, 11 million parameters."""
     return ResNet((2, 2, 2, 2), (64, 128, 256, 512), channels, classes, kernel=3, stride=1)
@@ -81,7 +100,15 @@ def small_resnet(depth: int = 6, width: int = 16, channels: int = 1, classes: in
     return ResNet((depth // 4, depth // 4), (width, 2 * width), channels, classes, kernel=5, stride=2)
 
 
-ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {"resnet18": resnet18, "small-resnet": small_resnet}
+ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
+    "resnet18": resnet18,
+    "resnet20": partial(cifar_resnet, 20),
+    "resnet32": partial(cifar_resnet, 32),
+    "resnet44": partial(cifar_resnet, 44),
+    "resnet56": partial(cifar_resnet, 56),
+    "resnet110": partial(cifar_resnet, 110),
+    "small-resnet": small_resnet,
+}
 
 
 def build(text: str) -> nn.Module:

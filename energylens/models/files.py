@@ -15,6 +15,8 @@ from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
 from energylens.errors import UserError, first_line
 from energylens.models import architectures
 
+COUNTER = "num_batches_tracked"
+"""BatchNorm's buffer that no prediction needs and that files from before torch 0.4.1 lack"""
 NESTS = ("state_dict", "model_state_dict", "model", "net")
 
 
@@ -116,20 +118,21 @@ def own(path: Path) -> nn.Module:
 
 
 def fill(net: nn.Module, state: Mapping[str, Tensor], problem: str) -> nn.Module:
-    """Put weights into a network, every key in its place; eval mode.
+    """Put weights into a network, every key in its place (BatchNorm's counters may lack); eval mode.
 
     Raises:
         UserError: keys are missing, unexpected or of another shape.
     """
     wanted = net.state_dict()
-    missing, unexpected = some(wanted.keys() - state.keys()), some(state.keys() - wanted.keys())
+    missing = some(key for key in wanted.keys() - state.keys() if not key.endswith(COUNTER))
+    unexpected = some(state.keys() - wanted.keys())
     if missing or unexpected:
         raise UserError(f"{problem}: missing {missing or 'nothing'}; unexpected {unexpected or 'nothing'}")
     for key, value in state.items():
         if value.shape != wanted[key].shape:
             shapes = f"{tuple(value.shape)} in the file, {tuple(wanted[key].shape)} in the network"
             raise UserError(f"{problem}: {key} is {shapes}")
-    net.load_state_dict(state)
+    net.load_state_dict({**wanted, **state})
     return net.eval()
 
 

@@ -1,0 +1,173 @@
+"""Figure 2: the energies of one non-robust network's images before and after every attack.
+
+(a) E(x), (b) E(x, y) with the true class y; natural in light blue, attacked in red, the same bins for
+both. Where an attack gave images back as they were, the black line shows the attacked ones without them.
+Under each name: accuracy under the attack, and AUROC of low E(x) as a detector of it. The last panel is
+the adaptive attack that keeps E(x*) at E(x): what such a detector is worth against somebody who knows it.
+"""
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from energylens import attacks
+from energylens.claims import CANNOT_TELL, Verdict, above_zero
+from energylens.effects import auroc, ks, overlap, share, shift, two_modes
+from energylens.errors import UserError
+from energylens.plots import histograms
+from energylens.table import NATURAL, pairs
+
+NEEDS = ("attack_energies",)
+WIDTH = "wide"
+PAPER = {  # read off the published figure, WRN-28-10 "Standard", nats: peaks of E(x*) and E(x*, y)
+    "natural": (-14, -14), "pgd": (-28, 7), "pgd-kl": (-29, (-28, 7)), "apgd-ce": (-28, 8), "apgd-t": (-7, 6),
+    "apgd-dlr": (-9, 5), "fab": (-9, -8), "square": (-8, -8), "cw": (-9, -7),
+}  # fmt: skip
+UNMOVED = ("not_attacked", "clean_fallback")
+
+
+def under(attack_energies: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """An attack's rows beside their natural images; empty if the table has no such attack."""
+    if attack_energies["model"].nunique() > 1:
+        raise UserError("figure 2 shows one network; give one --models")
+    both = pairs(attack_energies)
+    return both[[attacks.kind(str(name)) == kind for name in both["attack"]]]
+
+
+def _moves(kind: str, what: str, up: bool):
+    column, shown = {"x": ("energy", "E(x)"), "xy": ("joint_energy", "E(x, y)")}[what]
+
+    def claim(attack_energies: pd.DataFrame) -> Verdict:
+        rows = under(attack_energies, kind)
+        text = f"{kind.upper()} {'raises' if up else 'lowers'} {shown}"
+        return shift(text, rows[f"{column}_natural"].to_numpy(float), rows[column].to_numpy(float), up)
+
+    return claim
+
+
+def _overlaps(kind: str):
+    def claim(attack_energies: pd.DataFrame) -> Verdict:
+        rows = under(attack_energies, kind)
+        text = f"{kind.upper()}'s E(x*) overlaps the natural E(x)"
+        return overlap(text, rows["energy_natural"].to_numpy(float), rows["energy"].to_numpy(float))
+
+    return claim
+
+
+def kl_has_two_modes(attack_energies: pd.DataFrame) -> Verdict:
+    """PGD-KL knows no label: it may sharpen the true class or leave it."""
+    rows = under(attack_energies, "pgd-kl")
+    lowered = (rows["joint_energy"] < rows["joint_energy_natural"]).to_numpy()
+    detail = "share of images with E(x*, y) < E(x, y)"
+    return two_modes("PGD-KL's E(x*, y) has two modes", rows["joint_energy"].to_numpy(float), lowered, detail)
+
+
+def kl_leaves_thirty_percent(attack_energies: pd.DataFrame) -> Verdict:
+    """Near: within ten points."""
+    rows = under(attack_energies, "pgd-kl")
+    right, detail = int((rows["pred"] == rows["label"]).sum()), "accuracy, near is 20 to 40 %"
+    return share("PGD-KL leaves an accuracy near 30 %", right, len(rows), 0.2, 0.4, detail)
+
+
+def apgd_t_lowers_its_target(attack_energies: pd.DataFrame) -> Verdict:
+    """y_t is the wrong class that it reached."""
+    rows = under(attack_energies, "apgd-t")
+    rows = rows[rows["status"] == "success"]
+    natural = attack_energies[attack_energies["attack"] == NATURAL].set_index("sample")["logits"]
+    before = [-float(natural[sample][pred]) for sample, pred in zip(rows["sample"], rows["pred"], strict=True)]
+    after = [-float(logits[pred]) for logits, pred in zip(rows["logits"], rows["pred"], strict=True)]
+    return shift("APGD-T lowers E(x, y_t), y_t the class it reached", np.array(before), np.array(after), up=False)
+
+
+def fab_is_like_a_targeted_attack(attack_energies: pd.DataFrame) -> Verdict:
+    """KS distance of E(x*) to PGD's less that to APGD-T's, on the same images."""
+    text = "FAB's E(x*) is nearer to APGD-T's than to PGD's"
+    rows = {kind: under(attack_energies, kind).set_index("sample")["energy"] for kind in ("fab", "apgd-t", "pgd")}
+    both = pd.concat(rows, axis=1).dropna()
+    fab, targeted, plain = (both[kind].to_numpy(float) for kind in rows)
+
+    def nearer(at: np.ndarray) -> float:
+        return ks(fab[at], plain[at]) - ks(fab[at], targeted[at])
+
+    return above_zero(text, nearer, len(both), "KS distance to PGD minus KS distance to APGD-T, bootstrap over images")
+
+
+def cw_t_has_two_modes(attack_energies: pd.DataFrame) -> Verdict:
+    """Those that it could move to their class, and those that it gave back."""
+    rows = under(attack_energies, "cw-t")
+    moved, detail = (rows["status"] == "success").to_numpy(), "share of images moved to their class"
+    return two_modes("CW-T's E(x*, y) has two modes", rows["joint_energy"].to_numpy(float), moved, detail)
+
+
+def bump_is_what_was_not_attacked(attack_energies: pd.DataFrame) -> Verdict:
+    """APGD's points above the natural 5 % quantile of E(x) are mostly images that it gave back.
+
+    Where more than 20 % of the images that it did move lie there too, there is no bump apart to explain.
+    """
+    text = "APGD's bump at natural energies is the images it did not attack"
+    rows = under(attack_energies, "apgd-ce")
+    bump = rows[rows["energy"] >= rows["energy_natural"].quantile(0.05)]
+    left = int(bump["status"].isin(UNMOVED).sum())
+    moved = (len(bump) - left) / max(1, int((~rows["status"].isin(UNMOVED)).sum()))
+    if moved > 0.2:
+        return Verdict(
+            text, CANNOT_TELL, detail=f"no bump apart: {100 * moved:.0f} % of the moved images lie there too"
+        )
+    detail = "share of APGD's points above the natural 5 % quantile of E(x) that were left as they were"
+    return share(text, left, len(bump), 0.5, 1.01, detail)
+
+
+def an_adaptive_attack_blinds_the_detector(attack_energies: pd.DataFrame) -> Verdict:
+    """AUROC of low E(x) under PGD less that under HE-PGD with gamma searched per image."""
+    text = "the detector by E(x) that sees PGD is blind to an attack that keeps E(x)"
+    plain, adaptive = (under(attack_energies, kind) for kind in ("pgd", "he-pgd"))
+    if not len(adaptive) or len(plain) != len(adaptive):
+        return Verdict(text, CANNOT_TELL, detail="the table has not both attacks on the same images")
+    natural, low, kept = (
+        values.to_numpy(float) for values in (plain["energy_natural"], plain["energy"], adaptive["energy"])
+    )
+    detail = (
+        f"AUROC {auroc(natural, low):.3f} under PGD, {auroc(natural, kept):.3f} under HE-PGD with gamma searched, "
+        f"which leaves {100 * (adaptive['pred'] == adaptive['label']).mean():.1f} % right"
+    )
+    return above_zero(text, lambda at: auroc(natural[at], low[at]) - auroc(natural[at], kept[at]), len(natural), detail)
+
+
+CLAIMS = (
+    _moves("pgd", "x", False), _moves("pgd", "xy", True), _moves("apgd-ce", "x", False), _moves("apgd-ce", "xy", True),
+    _moves("pgd-kl", "x", False), kl_has_two_modes, kl_leaves_thirty_percent,
+    _moves("apgd-t", "x", True), apgd_t_lowers_its_target, _moves("fab", "x", True), fab_is_like_a_targeted_attack,
+    _overlaps("square"), _overlaps("cw"), _overlaps("apgd-dlr"), cw_t_has_two_modes,
+    bump_is_what_was_not_attacked, an_adaptive_attack_blinds_the_detector,
+)  # fmt: skip
+
+
+def draw(attack_energies: pd.DataFrame) -> Figure:
+    """Two blocks of panels, (a) E(x) and (b) E(x, y), one panel an attack."""
+    names = [name for name in attack_energies["attack"].cat.categories if name != NATURAL]
+    columns = -(-len(names) // 2)
+    figure = plt.figure(figsize=(plt.rcParams["figure.figsize"][0], 7.4))
+    blocks = figure.subfigures(2, 1, hspace=0.03)
+    shown = {"energy": r"(a)  $E_\theta(x)$ [nats]", "joint_energy": r"(b)  $E_\theta(x, y)$ [nats]"}
+    for block, (column, label) in zip(blocks, shown.items(), strict=True):
+        axes = block.subplots(2, columns, sharex=True, sharey=True)
+        block.supxlabel(label, fontsize=8)
+        block.supylabel("# samples", fontsize=7)
+        edges = histograms.edges(attack_energies[column], attack_energies["sample"].nunique())
+        for ax, name in zip(axes.flat, names, strict=False):
+            _panel(ax, under(attack_energies, attacks.kind(str(name))), column, edges, str(name))
+        for ax in axes.flat[len(names) :]:
+            ax.set_axis_off()
+    figure.legend(handles=histograms.legend(), loc="outside upper center", ncols=3)
+    return figure
+
+
+def _panel(ax, rows: pd.DataFrame, column: str, edges: np.ndarray, name: str) -> None:
+    moved = rows[~rows["status"].isin(UNMOVED)]
+    histograms.pair(ax, rows[f"{column}_natural"], rows[column], moved[column], edges)
+    right = 100 * (rows["pred"] == rows["label"]).mean()
+    detector = auroc(rows["energy_natural"].to_numpy(float), rows["energy"].to_numpy(float))
+    adaptive = ", keeps E(x)" if "gammasearch" in name else ""
+    numbers = f"acc {right:.1f} %" + (f", AUROC {detector:.2f}" if column == "energy" else "")
+    ax.set_title(f"{attacks.title(name)}{adaptive}\n{numbers}", fontsize=6)

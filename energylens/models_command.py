@@ -31,12 +31,13 @@ def check(
 ) -> None:
     """Say whether a model's energies mean something, its clean accuracy, and whether attacks can judge it."""
     from energylens import claims, data, models
+    from energylens.attacks import PGD
     from energylens.attacks.settings import short
     from energylens.models import check as checks
     from energylens.models import masking
     from energylens.references import named
 
-    masking.attacks(eps)  # a wrong eps is told before any work
+    PGD(eps=eps)  # a wrong eps is told before any work
     models.prepare((reference,), place.model_dir)
     images = data.load(
         choice.data or "digits:test",

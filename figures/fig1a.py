@@ -5,6 +5,7 @@ covers the middle half of the images.
 """
 
 import re
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -55,10 +56,7 @@ def deeper_networks_bend_less(pgd_path: pd.DataFrame) -> Verdict:
     if len(depth) < 2 or not all(depth.values()):
         return Verdict(claim, CANNOT_TELL, detail="it takes two networks at least, with their depths in their names")
     order = sorted(depth, key=lambda name: int(depth[name][-1]))
-    steps = {
-        f"{shallow} to {deep}": (fell[shallow] - fell[deep]).to_numpy()
-        for shallow, deep in zip(order, order[1:], strict=False)
-    }
+    steps = {f"{shallow} to {deep}": (fell[shallow] - fell[deep]).to_numpy() for shallow, deep in pairwise(order)}
     detail = "drop of a network minus that of the next deeper one, nats, bootstrap over images; the smallest"
     return _weakest(claim, steps, detail)
 

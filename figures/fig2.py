@@ -43,6 +43,7 @@ def _moves(kind: str, what: str, up: bool):
         text = f"{kind.upper()} {'raises' if up else 'lowers'} {shown}"
         return shift(text, rows[f"{column}_natural"].to_numpy(float), rows[column].to_numpy(float), up)
 
+    claim.__doc__ = f"Where {kind} takes {shown}: the sign of the mean difference, by bootstrap over images."
     return claim
 
 
@@ -52,6 +53,7 @@ def _overlaps(kind: str):
         text = f"{kind.upper()}'s E(x*) overlaps the natural E(x)"
         return overlap(text, rows["energy_natural"].to_numpy(float), rows["energy"].to_numpy(float))
 
+    claim.__doc__ = f"KS distance of {kind}'s E(x*) to the natural E(x)."
     return claim
 
 

@@ -9,8 +9,7 @@ import pytest
 import torch
 from matplotlib import pyplot as plt
 from probing import recipe
-
-from energylens import table
+from tables import rows
 
 
 @pytest.fixture(autouse=True)
@@ -80,20 +79,6 @@ def other():
     return write
 
 
-def _rows(model: str, attack: str, reference: str, energy, label, pred, joint=None) -> pd.DataFrame:
-    count = len(energy)
-    natural = attack == table.NATURAL
-    return pd.DataFrame(
-        {
-            "model": model, "attack": attack, "model_ref": reference, "model_sha": model, "data": "cifar10",
-            "split": "test", "eps": None if natural else 8 / 255, "norm": None if natural else "linf",
-            "sample": np.arange(count), "label": label, "pred": pred, "energy": energy,
-            "joint_energy": energy if joint is None else joint, "ce": 0.0, "entropy": 0.0, "prob_margin": 0.0,
-            "logit_margin": 0.0, "status": "natural" if natural else "success",
-        }
-    )  # fmt: skip
-
-
 @pytest.fixture
 def made_table():
     """`made_table({"SAT": (deltas, accuracy)})`: natural energies 0, Delta E(x) as given, that share right."""
@@ -105,8 +90,8 @@ def made_table():
             label = np.zeros(len(deltas), int)
             pred = (np.arange(len(deltas)) >= round(accuracy * len(deltas))).astype(int)
             name = reference.format(model)
-            frames.append(_rows(model, "natural", name, np.zeros(len(deltas)), label, label))
-            frames.append(_rows(model, "pgd", name, -deltas, label, pred, joint=-2 * deltas))
+            frames.append(rows(model, "natural", name, np.zeros(len(deltas)), label, label))
+            frames.append(rows(model, "pgd", name, -deltas, label, pred, joint=-2 * deltas))
         made = pd.concat(frames, ignore_index=True)
         made["model"] = pd.Categorical(made["model"], list(models))
         return made

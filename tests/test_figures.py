@@ -8,10 +8,10 @@ from matplotlib import rc_context
 from matplotlib.colors import to_hex
 
 from energylens import paths
-from energylens.attacks import PGD
+from energylens.attacks import PGD, Attack
 from energylens.claims import Verdict
 from energylens.plots import style, violins
-from energylens.recipe import Recipe
+from energylens.recipe import Recipe, recipes
 
 fig4 = paths.load("figures", "fig4")
 RNG = np.random.default_rng(0)
@@ -32,10 +32,12 @@ def test_every_figure_declares_its_interface(name):
 def test_every_analysis_has_recipes_that_name_real_things(name):
     from energylens import references
 
-    module = paths.load("analyses", name)
-    for recipe in (module.DEMO, module.PAPER):
+    found = recipes(name)
+    assert {"demo", "paper"} <= set(found)
+    for recipe in found.values():
         assert isinstance(recipe, Recipe)
-        assert all(isinstance(attack, PGD) for attack in recipe.attacks)
+        assert all(isinstance(attack, Attack) for attack in recipe.attacks)
+        assert len({attack.name for attack in recipe.attacks}) == len(recipe.attacks)
         names = [references.named(reference)[0] for reference in recipe.models]
         assert len(set(names)) == len(names)
 

@@ -36,4 +36,4 @@ class FGSM(Attack):
 
     def _search(self, model, x, y, keys, target, observe) -> Tensor:
         loss = self.objective(model, x, y, target)
-        return climb(model, x, x.clone(), loss, BALLS[self.norm], self.eps, self.eps, 1, observe)
+        return climb((model, model), x, x.clone(), loss, BALLS[self.norm], self.eps, self.eps, 1, observe)

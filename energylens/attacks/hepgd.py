@@ -70,7 +70,7 @@ class HEPGD(Attack):
         start = (x + STARTS["uniform"](x, self.eps, ball, self.seed, 0, keys)).clamp(0, 1)
 
         def path(loss, observe):
-            return climb(model, x, start.clone(), loss, ball, self.eps, self.step, self.steps, observe)
+            return climb((model, model), x, start.clone(), loss, ball, self.eps, self.step, self.steps, observe)
 
         if self.gamma == "search":
             from energylens.attacks.precision import exact

@@ -29,7 +29,7 @@ BETTER = 10.0
 QUERIES = 1000
 LUCK = 1
 """images that Square may break beyond the white-box attacks: AutoAttack allows 0.2 % of its images, but of 64 one
-alone is 1.6 %, and sound networks have one now and then"""
+alone is 1.6 %, and sound networks have one in 4 of 50 groups of images (docs/check.md)"""
 LARGE_EPS = 0.5
 """Linf radius that holds a uniformly grey picture for every image, which no classifier tells from another"""
 

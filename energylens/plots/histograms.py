@@ -1,5 +1,7 @@
 """Histograms of energies before and after an attack, in the same bins."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
@@ -27,10 +29,11 @@ def pair(ax: Axes, natural: pd.Series, adversarial: pd.Series, moved: pd.Series,
         moved: those of `adversarial` that the attack did not give back as they were.
         bins: edges.
     """
-    ax.hist(natural, bins=bins, color=NATURAL)
-    ax.hist(adversarial, bins=bins, color=ADVERSARIAL, alpha=CLEAR)
+    shared: Any = bins
+    ax.hist(natural, bins=shared, color=NATURAL)
+    ax.hist(adversarial, bins=shared, color=ADVERSARIAL, alpha=CLEAR)
     if len(moved) < len(adversarial):
-        ax.hist(moved, bins=bins, histtype="step", color="black", linewidth=0.6)
+        ax.hist(moved, bins=shared, histtype="step", color="black", linewidth=0.6)
 
 
 def legend() -> list[Artist]:

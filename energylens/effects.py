@@ -99,7 +99,7 @@ def overlap(claim: str, natural: np.ndarray, adversarial: np.ndarray) -> Verdict
 
 
 def share(claim: str, part: int, n: int, bottom: float, top: float, detail: str) -> Verdict:
-    """Does a share of images lie between two bounds? Holds with all of its 95 % Wilson interval inside, fails outside."""
+    """Does a share of images lie between two bounds? Holds with its whole 95 % Wilson interval inside."""
     if n == 0:
         return Verdict(claim, CANNOT_TELL, detail=f"0 images; {detail}")
     low, high = wilson(part, n)

@@ -15,14 +15,18 @@ def named(reference: str) -> tuple[str, str]:
     match = re.match(r"([^:@/=]*)=(.+)", reference)
     if match and not Path(reference).exists():
         return match.group(1).strip(), match.group(2)
+    if _run(reference):
+        return Path(reference).parent.name, reference
     tail = reference.rpartition("@")[0] or reference
     tail = re.split(r"[:/]", tail)[-1]
     return re.sub(r"\.(safetensors|pt|pth|th)$", "", tail), reference
 
 
 def public(reference: str) -> str:
-    """A bare model reference without its folders, as it is stored in tables."""
+    """A bare model reference without its folders (a run keeps its own), as it is stored in tables."""
     reference = named(reference)[1]
+    if _run(reference):
+        return "/".join(Path(reference).parts[-2:])
     if reference.startswith("robustbench:"):
         return "/".join(NORMS.get(part.lower(), part) for part in reference.split("/"))
     file, at, arch = reference.rpartition("@")
@@ -32,13 +36,18 @@ def public(reference: str) -> str:
 def run_command(reference: str) -> str | None:
     """The command that trains `runs/OBJECTIVE-DATA-ARCH-SEED/last.safetensors`, or `best`; None if it is no run."""
     path = Path(named(reference)[1])
-    run = RUN.fullmatch(path.parent.name)
-    if run is None or path.name not in ("last.safetensors", "best.safetensors"):
+    run = _run(str(path))
+    if run is None:
         return None
     objective, data, arch, seed = run.groups()
     folder = path.parent.parent
     where = "" if folder == Path("runs") else f" --runs {shlex.quote(str(folder))}"
     return f"python -m energylens.train {objective} --data {data} --arch {arch} --seed {seed}{where}"
+
+
+def _run(reference: str) -> re.Match | None:
+    path = Path(reference)
+    return RUN.fullmatch(path.parent.name) if path.name in ("last.safetensors", "best.safetensors") else None
 
 
 def split(reference: str) -> tuple[str, str]:

@@ -1,20 +1,23 @@
-"""The paper-scale recipe runs to its end: random weights in RobustBench's own classes, on 4 made images."""
+"""Every paper-scale recipe runs to its end: random weights in the networks' own classes, on 4 made images."""
 
 import io
+import json
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from energylens import command, figure, paths
-from energylens.models import robustbench
+from energylens.models import architectures, robustbench
+from energylens.recipe import recipes
 
 PAPER = {name.partition("=")[0]: name for name in paths.load("analyses", "delta_energy").PAPER.models}
 
 
-def made_cifar10(folder):
+def made_cifar(folder, column="label"):
     rng = np.random.default_rng(0)
     cells = []
     for _ in range(4):
@@ -22,7 +25,7 @@ def made_cifar10(folder):
         Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(buffer, "PNG")
         cells.append({"bytes": buffer.getvalue(), "path": None})
     folder.mkdir(parents=True)
-    pd.DataFrame({"img": cells, "label": [3, 8, 8, 0]}).to_parquet(folder / "test-00000-of-00001.parquet")
+    pd.DataFrame({"img": cells, column: [3, 8, 8, 0]}).to_parquet(folder / "test-00000-of-00001.parquet")
 
 
 def place(reference, model_dir):
@@ -33,25 +36,18 @@ def place(reference, model_dir):
     torch.save({"state_dict": entry["model"]().state_dict()}, path)
 
 
+def run(tmp_path, name, *more, scale="paper"):
+    folders = {"--data-dir": "data", "--model-dir": "models", "--tables": "tables", "--out": "out"}
+    places = [str(part) for option, folder in folders.items() for part in (option, tmp_path / folder)]
+    return command.run(figure.app, "test", [name, "--scale", scale, *places, *more])
+
+
 def draw(tmp_path, names, *more):
-    chosen = [part for name in names for part in ("--models", PAPER[name])]
-    places = [
-        "--data-dir",
-        tmp_path / "data",
-        "--model-dir",
-        tmp_path / "models",
-        "--tables",
-        tmp_path / "tables",
-        "--out",
-        tmp_path / "out",
-    ]
-    return command.run(
-        figure.app, "test", [str(part) for part in ("fig4", "--scale", "paper", *chosen, *places, *more)]
-    )
+    return run(tmp_path, "fig4", *[part for name in names for part in ("--models", PAPER[name])], *more)
 
 
 def check(tmp_path, capsys, names):
-    made_cifar10(tmp_path / "data" / "cifar10")
+    made_cifar(tmp_path / "data" / "cifar10")
     for name in names:
         place(PAPER[name], tmp_path / "models")
     assert draw(tmp_path, names) == 0
@@ -81,7 +77,7 @@ def test_without_checkpoints_it_stops_before_any_work(tmp_path, capsys, monkeypa
         raise ConnectionError
 
     monkeypatch.setattr(gdown, "download", offline)
-    made_cifar10(tmp_path / "data" / "cifar10")
+    made_cifar(tmp_path / "data" / "cifar10")
     assert draw(tmp_path, PAPER) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
@@ -93,3 +89,59 @@ def test_without_checkpoints_it_stops_before_any_work(tmp_path, capsys, monkeypa
     assert not (tmp_path / "models").exists()
     assert not (tmp_path / "tables").exists()
     assert not (tmp_path / "out").exists()
+
+
+def rows_of(tmp_path, analysis, folder):
+    found = pd.read_parquet(tmp_path / "tables" / analysis / folder)
+    assert np.isfinite(found["energy"]).all()
+    return found.groupby("model", observed=True)["attack"].nunique()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scale", ["paper", "paper-short"])
+def test_figure_2_with_the_papers_own_model(tmp_path, capsys, scale):
+    """WRN-28-10 under all twelve attacks."""
+    (reference,) = recipes("attack_energies")[scale].models
+    made_cifar(tmp_path / "data" / "cifar10")
+    place(reference, tmp_path / "models")
+    assert run(tmp_path, "fig2", scale=scale) == 0
+    assert (tmp_path / "out" / "fig2.png").exists()
+    assert capsys.readouterr().out.count("claim:") == 17
+    assert rows_of(tmp_path, "attack_energies", "points").to_dict() == {"Standard": 13}
+
+
+@pytest.mark.slow
+def test_the_forces_in_the_papers_models(tmp_path, capsys):
+    """WRN-28-10, ResNet-50, WRN-34-10."""
+    made_cifar(tmp_path / "data" / "cifar10")
+    for reference in recipes("pgd_forces")["paper"].models:
+        place(reference, tmp_path / "models")
+    assert run(tmp_path, "forces") == 0
+    assert capsys.readouterr().out.count("claim:") == 2
+    assert rows_of(tmp_path, "pgd_forces", "steps").to_dict() == {"Standard": 2, "SAT": 2, "TRADES": 2}
+
+
+@pytest.mark.parametrize(("scale", "data", "classes"), [("paper", "cifar10", 10), ("paper-cifar100", "cifar100", 100)])
+def test_figure_1a_asks_for_its_networks_and_reads_them_once_they_are_trained(
+    tmp_path, capsys, monkeypatch, scale, data, classes
+):
+    monkeypatch.chdir(tmp_path)
+    made_cifar(tmp_path / "data" / data, "label" if data == "cifar10" else "fine_label")
+    assert run(tmp_path, "fig1a", scale=scale) == 2
+    error = capsys.readouterr().err
+    depths = (20, 32, 44, 56, 110)
+    for depth in depths:
+        assert f"python -m energylens.train standard --data {data} --arch resnet{depth} --seed 1" in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "tables").exists()
+    for depth in depths:
+        torch.manual_seed(0)
+        arch = f"resnet{depth}:classes={classes}"
+        path = tmp_path / f"runs/standard-{data}-resnet{depth}-1/last.safetensors"
+        path.parent.mkdir(parents=True)
+        save_file(architectures.build(arch).state_dict(), path, {"energylens": json.dumps({"arch": arch})})
+    assert run(tmp_path, "fig1a", scale=scale) == 0
+    assert capsys.readouterr().out.count("claim:") == 2
+    found = pd.read_parquet(tmp_path / "tables" / "pgd_path" / "steps")
+    assert len(found) == 5 * (4 + 4 * 101)
+    assert set(found["model_ref"]) == {f"standard-{data}-resnet{depth}-1/last.safetensors" for depth in depths}

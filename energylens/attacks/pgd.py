@@ -85,7 +85,7 @@ class PGD(Attack):
 
         from energylens.attacks.precision import exact
 
-        # At its start the KL is smaller than bfloat16's rounding: one float32 step, or a fifth of the images end elsewhere.
+        # At its start the KL is smaller than bfloat16's rounding: so its first step is float32's.
         first = exact(model) if self.loss == "kl" else model
         loss, ball = self.objective(first, x, y, target), BALLS[self.norm]
         points = []

@@ -68,6 +68,8 @@ def run(
         UserError: a name, file, model or data set is not usable; nothing is written then.
     """
     table.check_name(analysis)
+    if keep.keep_images and recipe.folder == "steps":
+        raise UserError("--keep-images keeps where attacks end, not their steps; leave it out, or --record points")
     device, points = place.where, place.tables / analysis / recipe.folder
     check_writable(points, "--tables")
     images = datasets.load(

@@ -9,7 +9,7 @@ from typing import Any
 from energylens import __version__
 from energylens.attacks import Attack
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def settings(attack: Attack | None) -> dict[str, Any] | None:

@@ -18,51 +18,7 @@ import pyarrow.parquet as pq
 
 from energylens.atomic import whole
 from energylens.errors import UserError, first_line
-
-NATURAL = "natural"
-
-SCHEMA = pa.schema(
-    [
-        ("model_ref", pa.string()),  # the reference without its folders
-        ("model_sha", pa.string()),
-        ("data", pa.string()),
-        ("split", pa.string()),
-        ("eps", pa.float64()),  # null for natural images, and for attacks without a bound
-        ("norm", pa.string()),
-        ("seed", pa.int64()),
-        ("precision", pa.string()),  # of the search; logits are float32 always
-        ("key", pa.string()),
-        ("sample", pa.int64()),  # index in the split
-        ("label", pa.int32()),
-        ("target", pa.int32()),
-        ("status", pa.string()),
-        ("part", pa.string()),  # which part of an ensemble moved the image; null elsewhere
-        ("clean_correct", pa.bool_()),
-        ("pred", pa.int32()),
-        ("energy", pa.float32()),  # E(x), nats
-        ("joint_energy", pa.float32()),  # E(x, y)
-        ("target_energy", pa.float32()),  # E(x, target)
-        ("ce", pa.float32()),
-        ("entropy", pa.float32()),
-        ("prob_margin", pa.float32()),
-        ("logit_margin", pa.float32()),
-        ("linf", pa.float32()),  # distance to the natural image, pixel units
-        ("l2", pa.float32()),
-        ("logits", pa.list_(pa.float32())),  # null unless kept; of any number of classes
-    ]
-)
-STEPS = pa.schema(
-    [
-        *SCHEMA,
-        ("step", pa.int32()),  # updates so far; calls of the model for attacks watched from outside
-        ("loss", pa.float32()),  # what the attack climbs; null for attacks watched from outside
-        ("cos_joint", pa.float32()),  # the next update against +grad E(x, y) at this point
-        ("cos_marginal", pa.float32()),  # and against -grad E(x)
-        ("update_norm", pa.float32()),  # its L2 length, pixel units; these three null at the last step
-    ]
-)
-MEASURED = ["pred", "energy", "joint_energy", "ce", "entropy", "prob_margin", "logit_margin"]
-"""the columns that `pairs` sets side by side"""
+from energylens.schema import MEASURED, NATURAL, SCHEMA, STEPS
 
 
 class Part(NamedTuple):

@@ -115,8 +115,8 @@ class Attack:
             index: [B] places in the split, which key random choices; 0 to B-1 if None.
             target: [B] wanted classes, for attacks that want one; what their setting `target` says if None.
             observe: called with (step, x_adv, logits); step k is the state after k updates, or after k
-                calls of the model for methods that do not tell. With several restarts it sees one after
-                the other, each from step 0.
+                calls of the model for methods that do not tell. It sees restarts, and batches of the
+                setting `batch`, one after the other, each from step 0.
 
         Returns:
             [B, C, H, W] points in [0, 1], within eps of x, in the memory format of x.

@@ -47,11 +47,11 @@ _OURS: tuple[Attack, ...] = (
     APGD(steps=10, semantics="paper"),
     APGD(steps=10, semantics="paper", loss="dlr"),
     APGD(steps=10, semantics="paper", loss="targeted-dlr"),
-    FAB(steps=10),
+    FAB(steps=3),
     FAB(steps=10, classes=9),
-    Square(queries=100, semantics="paper"),
-    CW(steps=20, semantics="paper"),
-    CW(steps=20, semantics="paper", target="random"),
+    Square(queries=50, semantics="paper"),
+    CW(steps=10, semantics="paper"),
+    CW(steps=10, semantics="paper", target="random"),
 )
 ATTACKS = {attack.kind: attack for attack in _OURS}
 FP32, BF16 = "energylens fp32", "energylens bf16"

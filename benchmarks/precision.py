@@ -35,9 +35,9 @@ from energylens.record import Points
 ATTACKS = (
     "pgd", "pgd-kl", "pgd-t", "cw-linf", "fgsm",
     "apgd-ce:steps=20", "apgd-dlr:steps=20", "apgd-t:steps=10", "apgd-ce:steps=20:semantics=paper",
-    "fab:steps=10", "fab-t:steps=10", "square:queries=300", "square-t:queries=300",
-    "cw:steps=50:semantics=paper", "cw:steps=50:searches=3", "cw-t:steps=50:semantics=paper",
-    "cw-t:steps=50:searches=3", "he-pgd", "he-pgd:gamma=search",
+    "fab:steps=10", "fab-t:steps=10", "square:queries=100", "square-t:queries=100",
+    "cw:steps=50:semantics=paper", "cw:steps=25:searches=2", "cw-t:steps=50:semantics=paper",
+    "cw-t:steps=25:searches=2", "he-pgd", "he-pgd:gamma=search",
 )  # fmt: skip
 """every attack but autoattack, which is made of four of them; `--attack autoattack` runs it at full length"""
 ZOO = ("resnet20_std", "wide_sgd", "cnn_a_adv4")

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from made_tables import rows
 from matplotlib import pyplot as plt
 from probing import recipe
-from tables import rows
 
 
 @pytest.fixture(autouse=True)

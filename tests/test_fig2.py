@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from made_tables import rows
 from matplotlib import rc_context
 from matplotlib.patches import Polygon
-from tables import rows
 
 from energylens import paths
 from energylens.claims import CANNOT_TELL, FAILS, HOLDS

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from tables import rows
+from made_tables import rows
 
 from energylens import paths
 from energylens.claims import CANNOT_TELL, FAILS, HOLDS

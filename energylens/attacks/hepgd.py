@@ -75,7 +75,7 @@ class HEPGD(Attack):
         if self.gamma == "search":
             from energylens.attacks.precision import exact
 
-            return _nearest_in_energy(exact(model), x, y, path)
+            return _nearest_in_energy(model, exact(model), x, y, path)
         return path(self.objective(model, x, y, target), observe)
 
 
@@ -83,7 +83,8 @@ def _raised(loss: Loss, gamma) -> Loss:
     return lambda logits: loss(logits) - gamma * logits.logsumexp(1)
 
 
-def _nearest_in_energy(model, x: Tensor, y: Tensor, path) -> Tensor:
+def _nearest_in_energy(search, model, x: Tensor, y: Tensor, path) -> Tensor:
+    """Of all points that the paths of `search` pass, those that `model`, in float32, takes."""
     import torch
 
     natural = -model(x).detach().logsumexp(1)
@@ -91,6 +92,9 @@ def _nearest_in_energy(model, x: Tensor, y: Tensor, path) -> Tensor:
     nearest, kept = torch.full_like(natural, torch.inf), x.clone()
 
     def keep(step: int, x_adv: Tensor, logits: Tensor) -> None:
+        if search is not model:
+            with torch.no_grad():
+                logits = model(x_adv)
         gap = (-logits.logsumexp(1) - natural).abs()
         better = (logits.argmax(1) != y) & (gap < nearest)
         nearest[better], kept[better] = gap[better], x_adv[better]

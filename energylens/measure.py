@@ -68,6 +68,9 @@ def run(
         UserError: a name, file, model or data set is not usable; nothing is written then.
     """
     table.check_name(analysis)
+    for attack in recipe.attacks:
+        if recipe.record == "forces" and not attack.has_forces:
+            raise UserError(f"attack {attack.name} takes no steps up a loss, so it has no forces; --record steps")
     if keep.keep_images and recipe.folder == "steps":
         raise UserError("--keep-images keeps where attacks end, not their steps; leave it out, or --record points")
     device, points = place.where, place.tables / analysis / recipe.folder
@@ -77,7 +80,7 @@ def run(
     )
     models.prepare(recipe.models, place.model_dir)
     job = Run(recipe, images, place, replace(keep, keep_logits=keep.keep_logits or recipe.logits), points)
-    subjects = [_subject(reference, images, place) for reference in recipe.models]
+    subjects = [_subject(reference, images, place, recipe) for reference in recipe.models]
     tasks = {subject: list(plan.missing(subject, recipe, images, points, job.keep)) for subject in subjects}
     say(f"images: {images.name}, {images.selection}")
     with (progress or _silent)(sum(task.rows for mine in tasks.values() for task in mine)) as advance:
@@ -88,10 +91,12 @@ def run(
                 _write(job, task, _shards(job, task, net, advance))
 
 
-def _subject(reference: str, images: Data, place: Place) -> Subject:
+def _subject(reference: str, images: Data, place: Place, recipe: Recipe) -> Subject:
     name, bare = references.named(reference)
     net = models.load(bare, model_dir=place.model_dir, trust=place.trust_checkpoint)
-    check.usable(net, name, images)
+    classes = check.usable(net, name, images)
+    for attack in recipe.attacks:
+        attack.check_classes(classes, f"model '{name}'")
     check.attackable(net, name, images)
     return Subject(name, bare, identity.sha(net))
 

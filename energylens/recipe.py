@@ -8,7 +8,6 @@ from typing import Any
 
 from energylens import paths, references
 from energylens.attacks import Attack
-from energylens.attacks.settings import check_choices
 from energylens.errors import UserError, unknown
 
 PRECISIONS = ("fp32", "bf16")
@@ -36,7 +35,9 @@ class Recipe:
     """whether the table keeps the logits of all classes"""
 
     def __post_init__(self):
-        check_choices(self, precision=PRECISIONS, record=RECORDS)
+        for field, known in (("precision", PRECISIONS), ("record", RECORDS)):
+            if getattr(self, field) not in known:
+                raise unknown(field, str(getattr(self, field)), known)
 
     @property
     def folder(self) -> str:

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from energylens import energy, record
 from energylens.attacks import Attack
-from energylens.errors import UserError
 from energylens.record import Points
 
 NOT_THERE = ("loss", "cos_joint", "cos_marginal", "update_norm")
@@ -28,15 +27,13 @@ class Trajectory:
     """
 
     def __init__(self, attack: Attack, net, start: Points, forces: bool, exact: bool, keep_logits: bool):
-        if forces and not (attack.observed and hasattr(attack, "objective")):
-            raise UserError(f"attack {attack.name} takes no steps up a loss, so it has no forces; --record steps")
         self.attack, self.net, self.start = attack, net, start
         self.forces, self.exact, self.keep_logits = forces, exact, keep_logits
         self.columns: list[dict[str, Any]] = []
         self.previous: Tensor | None = None
         self.gradients: tuple[Tensor, Tensor] | None = None
         self.loss = None
-        if hasattr(attack, "objective") and attack.observed:
+        if attack.has_forces:
             with torch.no_grad():
                 self.loss = attack.objective(net, start.x, start.y, start.target)
 

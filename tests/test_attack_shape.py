@@ -140,7 +140,9 @@ def test_given_class_attacks_reach_their_class(name, target):
 
 
 def test_a_class_that_the_model_has_not_is_refused():
-    with pytest.raises(UserError, match="target=7: the model has the classes 0 to 5"):
+    with pytest.raises(
+        UserError, match="needs a model of at least 8 classes, this one has 6; take a target from 0 to 5"
+    ):
         few("pgd-t", target=7)(small_net(), images(), LABELS)
 
 

@@ -61,6 +61,11 @@ class APGD(Attack):
         return _KIND[self.loss]
 
     @property
+    def classes_needed(self) -> int:
+        """DLR divides by a difference to the third largest logit, its targeted form to the fourth."""
+        return _LEAST_CLASSES[self.loss]
+
+    @property
     def falls_back(self) -> bool:
         """In the paper's semantics; APGD-T always leaves wrong images alone."""
         return self.semantics == "paper" or self.loss == "targeted-dlr"
@@ -69,7 +74,7 @@ class APGD(Attack):
         from energylens.attacks.library import Net, classes_of, own_random_numbers
 
         net, seed = Net(model, x), self.seed + keys[0]
-        count = classes_of(net, x, self.name, _LEAST_CLASSES[self.loss])
+        count = classes_of(net, x, self)
         x = x.contiguous()
         with own_random_numbers(seed):
             if self.loss == "targeted-dlr":

@@ -13,6 +13,8 @@ from energylens.errors import UserError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from energylens.attacks.losses import Loss
+
 Observe = Callable[[int, "Tensor", "Tensor"], None]
 
 
@@ -78,6 +80,31 @@ class Attack:
         return False
 
     @property
+    def classes_needed(self) -> int:
+        """The fewest classes of a model that it can attack."""
+        return self.target + 1 if isinstance(self.target, int) else 2
+
+    @property
+    def has_forces(self) -> bool:
+        """Whether it takes steps up a loss, `objective`, whose directions can be compared with gradients."""
+        return self.observed and type(self).objective is not Attack.objective
+
+    def objective(self, model, x: Tensor, y: Tensor, target: Tensor | None) -> Loss:
+        """What it climbs: logits at x* [B, K] -> [B]. Only for attacks with forces."""
+        raise NotImplementedError
+
+    def check_classes(self, classes: int, model: str) -> None:
+        """Whether a model has classes enough.
+
+        Raises:
+            UserError: it has not.
+        """
+        if classes < self.classes_needed:
+            wanted = f"needs a model of at least {self.classes_needed} classes, {model} has {classes}"
+            remedy = f"take a target from 0 to {classes - 1}" if self.targeted else "take apgd-ce, fab or square"
+            raise UserError(f"attack {self.name} {wanted}; {remedy}")
+
+    @property
     def name(self) -> str:
         """Short name that carries every setting that is not the default: `pgd`, `pgd-steps50`."""
         usual = type(self)(**self.KINDS[self.kind])
@@ -92,8 +119,9 @@ class Attack:
         """[B] the classes it wants, from logits [B, K] at the natural images; None if it wants none.
 
         Raises:
-            UserError: the model has no such class.
+            UserError: the model has too few classes.
         """
+        self.check_classes(logits.shape[1], "this one")
         return None if self.target is None else targets.wanted(self.target, logits, y, self.seed or 0, index)
 
     def __call__(

@@ -44,6 +44,11 @@ class AutoAttack(Attack):
         check_numbers(self, batch=1, seed=0)
 
     @property
+    def classes_needed(self) -> int:
+        """Of its second part, APGD-T."""
+        return 4
+
+    @property
     def falls_back(self) -> bool:
         """Always, as the software does."""
         return True

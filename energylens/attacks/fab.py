@@ -57,7 +57,7 @@ class FAB(Attack):
         from energylens.attacks.library import NORMS, Net, classes_of, own_random_numbers
 
         net, seed = Net(model, x), self.seed + keys[0]
-        count = classes_of(net, x, self.name, 2)
+        count = classes_of(net, x, self)
         attack = Library(
             net, norm=NORMS[self.norm], n_restarts=self.restarts, n_iter=self.steps, eps=self.eps, seed=seed,
             targeted=self.classes > 0, device=x.device, n_target_classes=min(self.classes or 9, count - 1),

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from energylens.attacks.attack import Attack
 from energylens.attacks.precision import exact
-from energylens.errors import UserError
 
 QUIET = logging.getLogger("energylens.attacks")
 """where their remarks go; vanished gradients are told by `models check`"""
@@ -65,15 +65,13 @@ def own_random_numbers(seed: int) -> Iterator[None]:
         yield
 
 
-def classes_of(net, x: Tensor, name: str, least: int) -> int:
+def classes_of(net, x: Tensor, attack: Attack) -> int:
     """The number of the model's classes.
 
     Raises:
-        UserError: the attack's loss needs more of them.
+        UserError: the attack needs more of them.
     """
     with torch.no_grad():
         classes = net(x[:1]).shape[1]
-    if classes < least:
-        problem = f"attack {name} needs a model of at least {least} classes, this one has {classes}"
-        raise UserError(f"{problem}; take apgd-ce, fab or square")
+    attack.check_classes(classes, "this one")
     return classes

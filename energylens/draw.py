@@ -104,11 +104,15 @@ def _table(points: Path, recipe: Recipe, measured: bool) -> pd.DataFrame:
             "model": record["model_ref"],
             "images": record["data"],
             "shuffle seed": decisive["shuffle_seed"],
+            "record": decisive.get("record", "points"),
+            "precision": decisive["precision"],
         }
         asked: dict[str, Any] = {
             "model": references.public(bare[record["model"]]),
             "images": images,
             "shuffle seed": recipe.shuffle_seed,
+            "record": recipe.record,
+            "precision": recipe.precision if decisive["attack"] else "fp32",
         }
         differs = [f"{what} {there[what]}, not {asked[what]}" for what in asked if there[what] != asked[what]]
         if decisive["attack"] not in settings:

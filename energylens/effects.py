@@ -15,8 +15,10 @@ OVERLAP = 0.2
 """two distributions overlap when their Kolmogorov-Smirnov distance is below this"""
 MODE = 0.05
 """a mode holds at least this share of the images"""
-APART = 2.0
-"""two modes are this far apart at least, by Ashman's D"""
+BLIND = (0.4, 0.6)
+"""AUROCs of a detector that sees next to nothing"""
+DEEP = 0.5
+"""between two modes the density falls below this share of the lower one"""
 
 
 def ks(a: np.ndarray, b: np.ndarray) -> float:
@@ -37,10 +39,23 @@ def auroc(natural: np.ndarray, adversarial: np.ndarray) -> float:
     return float((above + ties / 2).mean() / len(order))
 
 
-def ashman(a: np.ndarray, b: np.ndarray) -> float:
-    """Ashman's D of two groups: sqrt(2) |mean - mean| / sqrt(var + var); above 2 they are apart (Ashman 1994)."""
-    spread = math.sqrt(a.var() + b.var())
-    return math.sqrt(2) * abs(a.mean() - b.mean()) / spread if spread > 0 else math.inf
+def valley(values: np.ndarray, first: np.ndarray) -> float:
+    """How deep the density falls between two groups: its least value between their medians over the lower peak.
+
+    1 or nearly so: one hump, however it was cut in two. 0: two humps with nothing between.
+    """
+    low, high = sorted((np.median(values[first]), np.median(values[~first])))
+    spread = values[first].std() + values[~first].std()  # not of all values: two humps far apart stay sharp
+    if spread == 0:
+        return 0.0 if high > low else 1.0
+    width = 0.45 * spread * len(values) ** -0.2  # Silverman's rule for the mean spread of the groups, halved
+    at = np.linspace(values.min(), values.max(), 400)
+    density = np.exp(-((at[:, None] - values) ** 2) / (2 * width**2)).mean(1)
+    between = (at >= low) & (at <= high)
+    if not between.any():
+        return 1.0
+    bottom = np.flatnonzero(between)[density[between].argmin()]
+    return float(density[bottom] / min(density[: bottom + 1].max(), density[bottom:].max()))
 
 
 def _interval(statistic: Callable[[np.ndarray], float], n: int) -> tuple[float, float]:
@@ -106,18 +121,24 @@ def share(claim: str, part: int, n: int, bottom: float, top: float, detail: str)
     return Verdict(claim, _decided(low, high, bottom, top), part / n, (low, high), n, detail)
 
 
+def blind(claim: str, natural: np.ndarray, adversarial: np.ndarray, detail: str) -> Verdict:
+    """Is low energy no sign of an attack? Holds with AUROC's whole 95 % bootstrap interval in 0.4 to 0.6."""
+    low, high = _interval(lambda rows: auroc(natural[rows], adversarial[rows]), len(natural))
+    return Verdict(claim, _decided(low, high, *BLIND), auroc(natural, adversarial), (low, high), len(natural), detail)
+
+
 def two_modes(claim: str, values: np.ndarray, first: np.ndarray, detail: str) -> Verdict:
     """Do values fall into two groups? `first` says which of them belong to the first.
 
-    Holds when both groups hold 5 % of the images (the whole 95 % Wilson interval) and lie apart by
-    Ashman's D of 2; fails when one holds less, or they do not lie apart.
+    Holds when both groups hold 5 % of the images (the whole 95 % Wilson interval) and the density falls
+    between them below half of the lower mode; fails when one holds less, or it does not fall so low.
     """
     usable = np.isfinite(values)
     values, first = values[usable], first[usable]
     verdict = share(claim, int(first.sum()), len(values), MODE, 1 - MODE, detail)
     if min(first.sum(), (~first).sum()) < 2:
         return verdict
-    apart = ashman(values[first], values[~first])
-    means = f"means {values[first].mean():.2f} and {values[~first].mean():.2f}, Ashman's D {apart:.2f}"
-    outcome = FAILS if apart < APART and verdict.outcome == HOLDS else verdict.outcome
+    depth = valley(values, first)
+    means = f"means {values[first].mean():.2f} and {values[~first].mean():.2f}, valley at {depth:.2f} of the lower mode"
+    outcome = FAILS if depth >= DEEP and verdict.outcome == HOLDS else verdict.outcome
     return Verdict(claim, outcome, verdict.number, verdict.interval, verdict.n, f"{detail}; {means}")

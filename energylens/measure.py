@@ -69,6 +69,8 @@ def run(
     """
     table.check_name(analysis)
     for attack in recipe.attacks:
+        if attack.batch and plan.SHARD % attack.batch:
+            raise UserError(f"batch={attack.batch} of {attack.name} must divide {plan.SHARD}, the images of a file")
         if recipe.record == "forces" and not attack.has_forces:
             raise UserError(f"attack {attack.name} takes no steps up a loss, so it has no forces; --record steps")
     if keep.keep_images and recipe.folder == "steps":
@@ -83,6 +85,8 @@ def run(
     subjects = [_subject(reference, images, place, recipe) for reference in recipe.models]
     tasks = {subject: list(plan.missing(subject, recipe, images, points, job.keep)) for subject in subjects}
     say(f"images: {images.name}, {images.selection}")
+    for name, start in sorted({cut for mine in tasks.values() for cut in plan.cuts(mine)}):
+        say(f"{name}: the images from {start} on form a batch of their own, as the ones before were measured apart")
     with (progress or _silent)(sum(task.rows for mine in tasks.values() for task in mine)) as advance:
         for subject, mine in tasks.items():
             net = _load_again(subject, place).to(device) if mine else None

@@ -80,6 +80,14 @@ def missing(subject: Subject, recipe: Recipe, images: Data, points: Path, keep: 
             yield Task(subject, start, stop, (attack,))
 
 
+def cuts(tasks: list[Task]) -> Iterator[tuple[str, int]]:
+    """Attacks whose results depend on the batch, where a task begins within one of their batches."""
+    for task in tasks:
+        for attack in task.attacks:
+            if attack and attack.batch and task.start % attack.batch:
+                yield attack.name, task.start
+
+
 def _usable_parts(
     subject: Subject, images: Data, attack: Attack | None, recipe: Recipe, points: Path
 ) -> list[table.Part]:

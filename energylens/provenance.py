@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import platform
+from importlib import metadata
 from typing import Any
 
 from energylens import __version__
@@ -54,6 +55,7 @@ def software(device: str) -> dict[str, Any]:
     return {
         "energylens": __version__,
         "torch": torch.__version__,
+        "pyautoattack": metadata.version("pyautoattack"),
         "python": platform.python_version(),
         "device": device,
         "threads": torch.get_num_threads(),

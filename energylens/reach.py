@@ -43,7 +43,7 @@ class Batch:
         start = self.start(attack)
         if attack is None:
             return start.cpu()
-        parts = _Parts(attack, len(self.x))
+        parts = _Parts(attack, self.y)
         observe = parts if attack.parts else None
         x_adv = attack(self.search, self.x, self.y, index=self.index, target=start.target, observe=observe)
         with torch.no_grad():
@@ -63,18 +63,18 @@ class Batch:
 
 
 class _Parts:
-    """Observes an ensemble: the name of the part that moved each image."""
+    """Observes an ensemble: the name of the part after which each image was wrong."""
 
-    def __init__(self, attack: Attack, images: int):
-        self.attack = attack
-        self.before: Tensor | None = None
-        self.names = np.full(images, None)
+    def __init__(self, attack: Attack, y: Tensor):
+        self.attack, self.y = attack, y
+        self.names = np.full(len(y), None)
+        self.wrong = np.zeros(len(y), bool)
 
     def __call__(self, step: int, x_adv: Tensor, logits: Tensor) -> None:
-        if self.before is not None:
-            moved = (x_adv != self.before).flatten(1).any(1).cpu().numpy()
-            self.names[moved] = self.attack.parts[step - 1]
-        self.before = x_adv
+        wrong = (logits.argmax(1) != self.y).cpu().numpy()
+        if step > 0:
+            self.names[wrong & ~self.wrong] = self.attack.parts[step - 1]
+        self.wrong = wrong
 
 
 def batches(

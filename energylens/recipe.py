@@ -71,6 +71,8 @@ class Recipe:
         given: dict[str, Any] = {"data": data, "samples": samples, "shuffle_seed": shuffle_seed}
         given["precision"] = precision
         given["models"] = tuple(models) if models else None
+        if eps is not None and all(attack.eps is None for attack in self.attacks):
+            raise UserError(f"--eps {eps:g}: {self.attacks[0].name} has no radius; leave it out")
         of_attack = _kept({"eps": eps, "seed": seed})
         attacks = tuple(dataclasses.replace(attack, **_fitting(of_attack, attack)) for attack in self.attacks)
         return dataclasses.replace(self, attacks=attacks, **_kept(given))

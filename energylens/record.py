@@ -35,7 +35,7 @@ class Points:
     target: Tensor | None = None
     """[B] wanted classes"""
     part: np.ndarray | None = None
-    """[B] which part of an ensemble moved each image; None where none did"""
+    """[B] which part of an ensemble broke each image; None where none did"""
 
     def cpu(self) -> "Points":
         """The same, detached, on the CPU."""
@@ -103,7 +103,7 @@ def check_points(x_adv: Tensor, delta: Tensor, attack: Attack) -> None:
         UserError: the attack left the ball or the range.
     """
     reach = float(BALLS[attack.norm].norm(delta.double()).nan_to_num(0).max())
-    if attack.eps is not None and reach > attack.eps * (1 + 1e-5) + TOLERANCE:
+    if attack.eps is not None and reach > attack.eps * (1 + 2e-6) + TOLERANCE:
         raise UserError(f"attack {attack.name} left its ball: {attack.norm} distance {reach:.6f}, eps {attack.eps:.6f}")
     if ((x_adv < 0) | (x_adv > 1)).any():
         raise UserError(f"attack {attack.name} left [0, 1]: pixels from {x_adv.min():.4f} to {x_adv.max():.4f}")

@@ -19,7 +19,7 @@ SCHEMA = pa.schema(
         ("label", pa.int32()),
         ("target", pa.int32()),
         ("status", pa.string()),
-        ("part", pa.string()),  # which part of an ensemble moved the image; null elsewhere
+        ("part", pa.string()),  # which part of an ensemble broke the image; null elsewhere
         ("clean_correct", pa.bool_()),
         ("pred", pa.int32()),
         ("energy", pa.float32()),  # E(x), nats

@@ -45,6 +45,8 @@ def parse(text: str) -> tuple[str, dict[str, Any]]:
         key, equals, raw = part.partition("=")
         if not equals:
             raise UserError(f"'{part}' in '{text}' is no setting; write {name}:KEY=VALUE")
+        if key in settings:
+            raise UserError(f"'{text}' says {key} twice; leave one out")
         settings[key] = value(raw)
     return name, settings
 

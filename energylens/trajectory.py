@@ -70,8 +70,9 @@ class Trajectory:
         if step and self.attack.observed:
             record.check_points(points.x, points.delta, self.attack)
         kept = record.columns(points, self.attack, self.keep_logits)
-        kept["status"] = record.reached(energy.predict(points.logits), points)
-        empty = {name: np.full(len(rows), np.nan, np.float32) for name in NOT_THERE[1:]}
+        now = record.reached(energy.predict(points.logits), points)
+        kept["status"] = np.where(kept["status"] == "nan", kept["status"], now)  # it is still under way
+        empty = {name: np.full(len(rows), None) for name in NOT_THERE[1:]}
         self.columns.append(kept | empty | {"loss": loss, "step": np.full(len(rows), step)})
 
     def _update(self, x_adv: Tensor) -> None:

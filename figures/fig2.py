@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from energylens import attacks
 from energylens.claims import CANNOT_TELL, Verdict, above_zero
-from energylens.effects import auroc, ks, overlap, share, shift, two_modes
+from energylens.effects import auroc, blind, ks, overlap, share, shift, two_modes
 from energylens.errors import UserError
 from energylens.plots import histograms
 from energylens.table import NATURAL, pairs
@@ -24,6 +24,8 @@ PAPER = {  # read off the published figure, WRN-28-10 "Standard", nats: peaks of
     "natural": (-14, -14), "pgd": (-28, 7), "pgd-kl": (-29, (-28, 7)), "apgd-ce": (-28, 8), "apgd-t": (-7, 6),
     "apgd-dlr": (-9, 5), "fab": (-9, -8), "square": (-8, -8), "cw": (-9, -7),
 }  # fmt: skip
+ADAPTIVE = "gammasearch"
+"""in the name of the attack that keeps E(x)"""
 UNMOVED = ("not_attacked", "clean_fallback")
 
 
@@ -32,7 +34,7 @@ def under(attack_energies: pd.DataFrame, kind: str) -> pd.DataFrame:
     if attack_energies["model"].nunique() > 1:
         raise UserError("figure 2 shows one network; give one --models")
     both = pairs(attack_energies)
-    return both[[attacks.kind(str(name)) == kind for name in both["attack"]]]
+    return both[both["attack"].astype(str).map(attacks.kind) == kind]
 
 
 def _moves(kind: str, what: str, up: bool):
@@ -40,7 +42,7 @@ def _moves(kind: str, what: str, up: bool):
 
     def claim(attack_energies: pd.DataFrame) -> Verdict:
         rows = under(attack_energies, kind)
-        text = f"{kind.upper()} {'raises' if up else 'lowers'} {shown}"
+        text = f"{attacks.label(kind)} {'raises' if up else 'lowers'} {shown}"
         return shift(text, rows[f"{column}_natural"].to_numpy(float), rows[column].to_numpy(float), up)
 
     claim.__doc__ = f"Where {kind} takes {shown}: the sign of the mean difference, by bootstrap over images."
@@ -50,7 +52,7 @@ def _moves(kind: str, what: str, up: bool):
 def _overlaps(kind: str):
     def claim(attack_energies: pd.DataFrame) -> Verdict:
         rows = under(attack_energies, kind)
-        text = f"{kind.upper()}'s E(x*) overlaps the natural E(x)"
+        text = f"{attacks.label(kind)}'s E(x*) overlaps the natural E(x)"
         return overlap(text, rows["energy_natural"].to_numpy(float), rows["energy"].to_numpy(float))
 
     claim.__doc__ = f"KS distance of {kind}'s E(x*) to the natural E(x)."
@@ -121,19 +123,24 @@ def bump_is_what_was_not_attacked(attack_energies: pd.DataFrame) -> Verdict:
 
 
 def an_adaptive_attack_blinds_the_detector(attack_energies: pd.DataFrame) -> Verdict:
-    """AUROC of low E(x) under PGD less that under HE-PGD with gamma searched per image."""
-    text = "the detector by E(x) that sees PGD is blind to an attack that keeps E(x)"
-    plain, adaptive = (under(attack_energies, kind) for kind in ("pgd", "he-pgd"))
-    if not len(adaptive) or len(plain) != len(adaptive):
-        return Verdict(text, CANNOT_TELL, detail="the table has not both attacks on the same images")
-    natural, low, kept = (
-        values.to_numpy(float) for values in (plain["energy_natural"], plain["energy"], adaptive["energy"])
-    )
-    detail = (
-        f"AUROC {auroc(natural, low):.3f} under PGD, {auroc(natural, kept):.3f} under HE-PGD with gamma searched, "
-        f"which leaves {100 * (adaptive['pred'] == adaptive['label']).mean():.1f} % right"
-    )
-    return above_zero(text, lambda at: auroc(natural[at], low[at]) - auroc(natural[at], kept[at]), len(natural), detail)
+    """AUROC of low E(x) under HE-PGD with gamma searched for each image; that under PGD beside it.
+
+    Blind is an AUROC whose whole 95 % bootstrap interval lies within 0.4 to 0.6, under an attack that
+    leaves fewer than half of the images right.
+    """
+    text = "an attack that keeps E(x) blinds the detector by E(x)"
+    plain, adaptive = under(attack_energies, "pgd"), under(attack_energies, "he-pgd")
+    adaptive = adaptive[adaptive["attack"].astype(str).str.contains(ADAPTIVE)]
+    columns = {"natural": plain["energy_natural"], "pgd": plain["energy"], "kept": adaptive["energy"]}
+    samples = (plain["sample"], plain["sample"], adaptive["sample"])
+    series = [values.set_axis(at) for values, at in zip(columns.values(), samples, strict=True)]
+    both = pd.concat(series, axis=1, keys=columns).dropna()
+    right = (adaptive["pred"] == adaptive["label"]).mean()
+    if len(both) < 2 or right > 0.5:
+        return Verdict(text, CANNOT_TELL, detail="the table has no adaptive attack that breaks most of its images")
+    seen = auroc(both["natural"].to_numpy(), both["pgd"].to_numpy())
+    detail = f"AUROC under HE-PGD with gamma searched, which leaves {100 * right:.1f} % right; {seen:.3f} under PGD"
+    return blind(text, both["natural"].to_numpy(), both["kept"].to_numpy(), detail)
 
 
 CLAIMS = (
@@ -169,7 +176,8 @@ def _panel(ax, rows: pd.DataFrame, column: str, edges: np.ndarray, name: str) ->
     moved = rows[~rows["status"].isin(UNMOVED)]
     histograms.pair(ax, rows[f"{column}_natural"], rows[column], moved[column], edges)
     right = 100 * (rows["pred"] == rows["label"]).mean()
-    detector = auroc(rows["energy_natural"].to_numpy(float), rows["energy"].to_numpy(float))
-    adaptive = ", keeps E(x)" if "gammasearch" in name else ""
+    known = rows.dropna(subset=["energy", "energy_natural"])
+    detector = auroc(known["energy_natural"].to_numpy(float), known["energy"].to_numpy(float))
+    adaptive = ", keeps E(x)" if ADAPTIVE in name else ""
     numbers = f"acc {right:.1f} %" + (f", AUROC {detector:.2f}" if column == "energy" else "")
     ax.set_title(f"{attacks.title(name)}{adaptive}\n{numbers}", fontsize=6)

@@ -29,6 +29,8 @@ def _cosines(pgd_forces: pd.DataFrame, column: str) -> pd.DataFrame:
 def standard_follows_the_score(pgd_forces: pd.DataFrame) -> Verdict:
     """Mean cosine with -grad E(x), in the first network of the table, which is the non-robust one."""
     cosines = _cosines(pgd_forces, "cos_marginal")
+    if cosines.empty:
+        return Verdict("PGD's updates follow the score", CANNOT_TELL, detail="the table has no forces")
     values = cosines.iloc[:, 0].dropna().to_numpy()
     claim = f"PGD's updates follow the score -grad E(x) ({cosines.columns[0]})"
     detail = "mean cosine over steps and images, bootstrap over images"

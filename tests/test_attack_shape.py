@@ -24,6 +24,8 @@ def few(name: str, **changes) -> Attack:
     """An attack by name that is over soon."""
     fields = {field.name for field in dataclasses.fields(ATTACKS[name])}
     chosen = {key: value for key, value in (FEW | changes).items() if key in fields}
+    if chosen.get("semantics") == "paper":
+        chosen.pop("searches", None)  # CW searches its constant in the strict semantics alone
     return dataclasses.replace(ATTACKS[name], **chosen)
 
 
@@ -108,8 +110,7 @@ def test_every_attack_can_be_observed(name):
     x_adv = attack(net, x, LABELS, observe=lambda step, points, logits: seen.append((step, points.clone(), logits)))
     assert [step for step, _, _ in seen] == list(range(len(seen)))
     for _, points, logits in seen:
-        known = ~logits.isnan().any(1)
-        torch.testing.assert_close(net(points)[known].detach(), logits[known], atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(net(points).detach(), logits, atol=1e-4, rtol=1e-4)
     assert torch.equal(attack(net, x, LABELS), x_adv)  # being watched changes nothing
     if attack.observed and len(seen) > 1:
         assert torch.equal(seen[-1][1], x_adv)

@@ -54,7 +54,7 @@ def test_strict_finds_the_nearest_point_of_a_linear_model():
     assert (l2 <= 1.05 * nearest).all()
 
 
-def test_strict_reaches_a_given_class_at_its_nearest_point():
+def test_strict_reaches_a_given_class_no_nearer_than_possible():
     net, x = Linear(), images()
     y = net(x).argmax(1)
     target = (y + 2) % 5

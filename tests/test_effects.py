@@ -25,11 +25,6 @@ def test_auroc_is_the_rank_statistic_with_ties_by_half():
     assert effects.auroc(np.array([1.0, 1]), np.array([1.0])) == 0.5
 
 
-def test_ashmans_d_by_hand():
-    """Means 4 apart, variances 1: sqrt(2) * 4 / sqrt(2) = 4."""
-    assert effects.ashman(np.array([-1.0, 1]), np.array([3.0, 5])) == pytest.approx(4)
-
-
 @pytest.mark.parametrize(
     ("by", "up", "outcome"), [(1.0, True, HOLDS), (1.0, False, FAILS), (-1.0, False, HOLDS), (0.0, True, CANNOT_TELL)]
 )
@@ -70,3 +65,9 @@ def test_two_modes_are_two_groups_apart():
     assert verdict.number == 0.4
     assert effects.two_modes("c", RNG.normal(0, 1, 200), first, "d").outcome == FAILS  # two groups, one place
     assert effects.two_modes("c", values, np.arange(200) < 0, "d").outcome == FAILS  # one group
+
+
+@pytest.mark.parametrize("values", [RNG.normal(-14, 8, 1000), RNG.uniform(-30, 10, 1000), RNG.normal(0, 1, 200)])
+def test_one_hump_cut_in_two_is_not_two_modes(values):
+    assert effects.two_modes("c", values, values < np.median(values), "d").outcome == FAILS
+    assert effects.valley(values, values < np.median(values)) > 0.7

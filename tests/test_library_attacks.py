@@ -105,13 +105,17 @@ def test_multi_target_attacks_break_just_the_images_of_a_linear_model_that_can_b
 
 @pytest.mark.parametrize("loss", ["ce", "dlr"])
 def test_apgd_keeps_its_best_point_where_it_fails_or_gives_the_image_back(loss):
-    """Strict: a failure's margin is within 10 % of the least that a linear model allows; paper: the image itself."""
+    """Strict: a failure's margin has fallen by 40 % at least of what a linear model allows; paper: the image itself."""
     net, x = Linear(), images(24)
     y = net(x).argmax(1)
     eps = 0.5 * distances(net, x, y, "linf").min().item()
     margin = lambda p: -(net(p) - net(p).gather(1, y[:, None])).scatter(1, y[:, None], -torch.inf).amax(1)  # noqa: E731
     best = APGD(eps=eps, loss=loss, steps=30)(net, x, y)
-    assert (margin(best) < margin(x)).all()
+    apart = (net.weight[y][:, None] - net.weight[None]).abs().sum(2)
+    margins = net(x).gather(1, y[:, None]) - net(x)
+    least = (margins - eps * apart).scatter(1, y[:, None], torch.inf).amin(1)
+    assert (margin(best) >= least - 1e-4).all()
+    assert (margin(best) <= least + 0.6 * (margin(x) - least)).all()
     assert torch.equal(APGD(eps=eps, loss=loss, steps=30, semantics="paper")(net, x, y), x)
 
 

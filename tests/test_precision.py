@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from energylens import data, models
-from energylens.attacks import APGD, CW, FAB, PGD, Square
+from energylens.attacks import APGD, CW, FAB, HEPGD, PGD, Square
 from energylens.attacks.precision import Half, exact
 from energylens.reach import measure
 
@@ -84,3 +84,34 @@ def test_both_precisions_measure_nearly_the_same(attack):
         ends[precision] = (-points.logits.logsumexp(1).mean().item(), (points.logits.argmax(1) != points.y))
     assert ends["bf16"][0] == pytest.approx(ends["fp32"][0], rel=0.02, abs=0.03)
     assert (ends["bf16"][1] != ends["fp32"][1]).sum() <= 5
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        APGD(eps=0.2, steps=5, semantics="paper"),
+        APGD(eps=0.2, steps=5, loss="targeted-dlr"),
+        HEPGD(eps=0.2, steps=5, gamma="search"),
+    ],
+    ids=lambda attack: attack.name,
+)
+def test_others_do_not_stop_at_what_only_the_search_takes_for_broken(sat, attack):
+    """A search that sees class 9 everywhere ends with points that float32 judges: broken, or given back."""
+    net, x, y, _ = sat
+    half = Half(net)
+    half.forward = Lying(net).forward
+    before, after = (net(points).argmax(1) != y for points in (x, attack(half, x, y)))
+    if attack.falls_back:
+        moved = (attack(half, x, y) - x).flatten(1).abs().amax(1) > 1e-6
+        if attack.semantics == "paper":
+            assert after[moved].all()
+    assert (after | ~before).all()  # nothing that was broken is mended
+
+
+@pytest.mark.parametrize("attack", [FAB(eps=0.2, steps=5), Square(eps=0.2, queries=30), CW(semantics="paper", c=5)])
+def test_watching_a_bf16_search_changes_nothing(sat, attack):
+    net, x, y, _ = sat
+    seen = []
+    watched = attack(Half(net), x, y, observe=lambda step, points, logits: seen.append(logits))
+    assert torch.equal(watched, attack(Half(net), x, y))
+    assert not any(logits.isnan().any() for logits in seen)

@@ -89,7 +89,7 @@ def test_forces_of_a_model_whose_gradients_are_all_parallel(tmp_path):
 
 
 def test_other_attacks_are_watched_call_by_call(toy_net, npz, tmp_path):
-    chosen = recipe(toy_net(), npz, attacks=(Square(eps=0.1, queries=5, batch=6),), record="steps")
+    chosen = recipe(toy_net(), npz, attacks=(Square(eps=0.1, queries=5, batch=10),), record="steps")
     found = steps_of(chosen, tmp_path)
     rows = found[found["attack"] != "natural"]
     assert rows["step"].max() >= 1

@@ -35,7 +35,10 @@ def parse(text: str) -> Attack:
     spec.check(settings, fields, f"attack {name}")
     if "eps" in fields and str(settings.get("norm", "linf")).lower() == "l2" and "eps" not in settings:
         raise UserError(f"'{text}' leaves eps at 8/255, which is next to nothing in L2; write {text}:eps=0.5, say")
-    return dataclasses.replace(ATTACKS[name], **settings)
+    attack = dataclasses.replace(ATTACKS[name], **settings)
+    if attack.kind != name:
+        raise UserError(f"'{text}' is {attack.kind} and not {name}; write {attack.kind}")
+    return attack
 
 
 def kind(name: str) -> str:
@@ -51,5 +54,9 @@ def title(name: str) -> str:
     steps = re.search(r"-(?:steps|queries)(\d+)", name)
     usual = getattr(ATTACKS[base], "steps", getattr(ATTACKS[base], "queries", None))
     number = steps.group(1) if steps else usual
-    shown = base.upper().replace("SQUARE", "Square").replace("AUTOATTACK", "AutoAttack")
-    return shown if number is None else f"{shown}-{number}"
+    return label(base) if number is None else f"{label(base)}-{number}"
+
+
+def label(base: str) -> str:
+    """One of ATTACKS as it is written in text: `apgd-ce` is `APGD-CE`, `square-t` is `Square-T`."""
+    return base.upper().replace("SQUARE", "Square").replace("AUTOATTACK", "AutoAttack")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from energylens.attacks.attack import Attack
 from energylens.attacks.settings import SEMANTICS, check_ball, check_choices, check_numbers
+from energylens.errors import UserError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,6 +49,8 @@ class APGD(Attack):
     def __post_init__(self):
         check_ball(self, ("linf", "l2"))
         check_choices(self, loss=_KIND, semantics=SEMANTICS)
+        if self.loss != "targeted-dlr" and self.classes != APGD.classes:
+            raise UserError(f"APGD(loss='{self.loss}', classes={self.classes}): only apgd-t tries classes")
         check_numbers(self, steps=1, restarts=1, classes=1, batch=1, seed=0)
 
     @property
@@ -95,13 +98,13 @@ class APGD(Attack):
 
         attack = APGDAttack(net, loss=self.loss, **self._settings(x, seed))
         if self.semantics == "paper":
-            return attack.perturb(x, y)
+            return _only_broken(net.exact, x, y, attack.perturb(x, y))
         attack.init_hyperparam(x)
         best, highest = x.clone(), x.new_full((len(x),), -torch.inf)
         found = torch.zeros_like(y, dtype=torch.bool)
         for _ in range(self.restarts):
             point, right, loss, adversarial = attack.attack_single_run(x, y)
-            new = ~right.bool() & ~found
+            new = _broken(net.exact, adversarial, y, ~right.bool()) & ~found
             better = ~found & ~new & (loss > highest)
             best[better], highest[better] = point[better], loss[better]
             best[new] = adversarial[new]
@@ -112,12 +115,14 @@ class APGD(Attack):
         import torch
         from pyautoattack.autopgd_base import APGDAttack_targeted
 
+        from energylens import energy
+
         attack = APGDAttack_targeted(net, n_target_classes=count, **self._settings(x, seed))
         if self.semantics == "paper":
-            return attack.perturb(x, y)
+            return _only_broken(net.exact, x, y, attack.perturb(x, y))
         attack.init_hyperparam(x)
         with torch.no_grad():
-            order = net(x).argsort(1, descending=True)
+            order = net.exact(x).argsort(1, descending=True)
         best, smallest = x.clone(), x.new_full((len(x),), torch.inf)
         left = order[:, 0] == y
         for rank in range(1, count + 1):
@@ -127,20 +132,31 @@ class APGD(Attack):
                     return best
                 attack.y_target = order[rows, rank]
                 point, right, _, adversarial = attack.attack_single_run(x[rows], y[rows])
-                margin = _margin(net.exact, point, y[rows])
+                with torch.no_grad():
+                    margin = energy.logit_margin(net.exact(point), y[rows])
                 better = margin < smallest[rows]
                 best[rows[better]], smallest[rows[better]] = point[better], margin[better]
-                won = ~right.bool()
+                won = _broken(net.exact, adversarial, y[rows], ~right.bool())
                 best[rows[won]] = adversarial[won]
                 left[rows[won]] = False
         return best
 
 
-def _margin(net, x: Tensor, y: Tensor) -> Tensor:
-    """f_y minus the largest other logit."""
+def _broken(exact, points: Tensor, y: Tensor, claimed: Tensor) -> Tensor:
+    """Which of the points that a search in any precision claims are wrong in float32."""
     import torch
 
-    with torch.no_grad():
-        logits = net(x)
-    others = logits.scatter(1, y[:, None], -torch.inf).amax(1)
-    return logits.gather(1, y[:, None])[:, 0] - others
+    broken = claimed.clone()
+    if claimed.any():
+        with torch.no_grad():
+            broken[claimed] = exact(points[claimed]).argmax(1) != y[claimed]
+    return broken
+
+
+def _only_broken(exact, x: Tensor, y: Tensor, points: Tensor) -> Tensor:
+    """The points, but x itself where float32 calls them right."""
+    moved = (points != x).flatten(1).any(1)
+    broken = _broken(exact, points, y, moved)
+    kept = points.clone()
+    kept[~broken] = x[~broken]
+    return kept

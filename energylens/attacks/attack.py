@@ -161,7 +161,7 @@ class Attack:
             raise UserError(f"attack {self.name} takes no target; given-class attacks are pgd-t, cw-t and square-t")
         x = x.detach()
         keys = list(range(len(x))) if index is None else index.tolist()
-        size = self.batch or len(x)
+        size = self.batch or max(1, len(x))
         done = []
         with frozen(model), torch.enable_grad():
             for start in range(0, len(x), size):
@@ -172,7 +172,7 @@ class Attack:
                 if wish is None and self.targeted:
                     wish = self.wanted(model(part).detach(), classes, keys[rows])
                 done.append(self._search(seen, part, classes, keys[rows], wish, observe).detach())
-        return done[0] if len(done) == 1 else torch.cat(done)
+        return done[0] if len(done) == 1 else torch.cat(done) if done else x.clone()
 
     def _search(
         self, model, x: Tensor, y: Tensor, keys: list[int], target: Tensor | None, observe: Observe | None

@@ -27,7 +27,7 @@ class AutoAttack(Attack):
     """APGD-CE, APGD-T, FAB-T and Square of 5,000 queries (Croce and Hein 2020, arXiv:2003.01690).
 
     Images that stay right, and those that were wrong before, come back as they were. `observe` sees the
-    state after each part; a table's column `part` names the one that moved an image.
+    state after each part; a table's column `part` names the one that broke an image.
     """
 
     KINDS: ClassVar[dict[str, dict[str, Any]]] = {"autoattack": {}}
@@ -66,13 +66,14 @@ class AutoAttack(Attack):
 
         x_adv = x.clone()
         logits = logits_at(x)
+        self.check_classes(logits.shape[1], "this one")
         if observe:
             observe(0, x_adv.clone(), logits)
         for number, part in enumerate(STANDARD, 1):
             rows = (logits.argmax(1) == y).nonzero()[:, 0]
             if len(rows):
                 attack = replace(part, eps=self.eps, norm=self.norm, batch=self.batch, seed=self.seed)
-                x_adv[rows] = attack._search(model, x[rows], y[rows], keys, None, None)
+                x_adv[rows] = attack._search(model, x[rows], y[rows], keys[:1], None, None)
                 logits = logits_at(x_adv)
             if observe:
                 observe(number, x_adv.clone(), logits)

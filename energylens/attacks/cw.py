@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from energylens.attacks import targets
 from energylens.attacks.attack import Attack
 from energylens.attacks.settings import SEMANTICS, check_choices, check_numbers
+from energylens.errors import UserError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,11 +41,15 @@ class CW(Attack):
     batch: int = 100
     """images that share a batch, on which the result depends in the paper's semantics"""
     seed: int = 0
-    """of random targets; the attack draws nothing else"""
+    """of random targets, and 0 without them: the attack draws nothing else"""
     target: str | int | None = None
     """Given class: `random` (wrong, keyed by image), `least-likely`, or a class."""
 
     def __post_init__(self):
+        if self.target != "random":  # it draws nothing
+            object.__setattr__(self, "seed", 0)
+        if self.semantics == "paper" and self.searches != CW.searches:
+            raise UserError(f"CW(searches={self.searches}, semantics='paper') searches no constant; leave it out")
         check_choices(self, semantics=SEMANTICS)
         check_numbers(self, c=1e-12, kappa=0.0, steps=1, lr=1e-12, searches=1, batch=1, seed=0)
         targets.check(self)

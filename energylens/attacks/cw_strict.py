@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from energylens import energy
 from energylens.attacks.precision import exact
 
 UNBOUNDED = 1e10
@@ -49,7 +50,7 @@ def _descend(model, x, goal, sign, constant, kappa, steps, lr) -> tuple[Tensor, 
     for _ in range(steps):
         x_adv = ((base + moved).tanh() + 1) / 2
         distance = (x_adv - x).flatten(1).square().sum(1)
-        excess = sign * _margin(model(x_adv), goal)
+        excess = sign * energy.logit_margin(model(x_adv), goal)
         better = _adversarial(model, x_adv, excess, goal, sign, kappa) & (distance < nearest)
         nearest[better], points[better] = distance.detach()[better], x_adv.detach()[better]
         cost = distance + constant * (excess + kappa).clamp_min(0)
@@ -58,16 +59,11 @@ def _descend(model, x, goal, sign, constant, kappa, steps, lr) -> tuple[Tensor, 
     return nearest, points
 
 
-def _margin(logits: Tensor, goal: Tensor) -> Tensor:
-    others = logits.scatter(1, goal[:, None], -torch.inf).amax(1)
-    return logits.gather(1, goal[:, None])[:, 0] - others
-
-
 @torch.no_grad()
 def _adversarial(model, x_adv, excess, goal, sign, kappa) -> Tensor:
     """Beyond the boundary by kappa; where the search is not in float32, those that seem so are asked again."""
     there = excess < -kappa
     decide = exact(model)
     if decide is not model and there.any():
-        there[there.clone()] = sign * _margin(decide(x_adv[there]), goal[there]) < -kappa
+        there[there.clone()] = sign * energy.logit_margin(decide(x_adv[there]), goal[there]) < -kappa
     return there

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from energylens.attacks.attack import Attack
 from energylens.attacks.precision import exact
+from energylens.attacks.watch import unwatched
 
 QUIET = logging.getLogger("energylens.attacks")
 """where their remarks go; vanished gradients are told by `models check`"""
@@ -65,13 +66,13 @@ def own_random_numbers(seed: int) -> Iterator[None]:
         yield
 
 
-def classes_of(net, x: Tensor, attack: Attack) -> int:
+def classes_of(net: Net, x: Tensor, attack: Attack) -> int:
     """The number of the model's classes.
 
     Raises:
         UserError: the attack needs more of them.
     """
     with torch.no_grad():
-        classes = net(x[:1]).shape[1]
+        classes = unwatched(net.model)(x[:1]).shape[1]
     attack.check_classes(classes, "this one")
     return classes

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from energylens.attacks.watch import unwatched
+
 
 class Half(nn.Module):
     """A network whose convolutions and products run in bfloat16 (autocast); its logits are float32.
@@ -21,5 +23,6 @@ class Half(nn.Module):
 
 
 def exact(model):
-    """The float32 network behind a model that is searched in bfloat16; any other model itself."""
-    return model.exact if isinstance(model, Half) else model
+    """The float32 network behind a model that is searched in bfloat16, watched or not; any other model itself."""
+    inner = unwatched(model)
+    return inner.exact if isinstance(inner, Half) else model

@@ -21,7 +21,7 @@ def check_numbers(attack: Any, **least: float) -> None:
         number, whole = getattr(attack, field), isinstance(bound, int)
         kind = int if whole else (int, float)
         if isinstance(number, bool) or not isinstance(number, kind) or not bound <= number < 2**63:
-            wanted = f"a whole number, at least {bound}" if whole else "a number, above 0"
+            wanted = f"a whole number, at least {bound}" if whole else f"a number, {'above' if bound else 'at least'} 0"
             raise UserError(f"{type(attack).__name__}({field}={number!r}): {field} must be {wanted}")
         if not whole:
             object.__setattr__(attack, field, float(number))  # 1 and 1.0 are one attack, and one key

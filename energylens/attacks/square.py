@@ -44,8 +44,10 @@ class Square(Attack):
         check_ball(self, ("linf", "l2"))
         check_choices(self, semantics=SEMANTICS)
         check_numbers(self, queries=1, restarts=1, p_init=1e-12, batch=1, seed=0)
-        if not isinstance(self.rescale, bool) or self.p_init > 1:
-            raise UserError(f"Square(rescale={self.rescale!r}, p_init={self.p_init:g}): true or false, and at most 1")
+        if not isinstance(self.rescale, bool):
+            raise UserError(f"Square(rescale={self.rescale!r}): rescale is true or false")
+        if self.p_init > 1:
+            raise UserError(f"Square(p_init={self.p_init:g}): p_init is a share of the image, at most 1")
         targets.check(self)
 
     @property
@@ -67,6 +69,9 @@ class Square(Attack):
         from energylens.attacks.library import NORMS, Net, own_random_numbers
         from energylens.attacks.square_net import Square as Library
 
+        if self.norm == "l2" and min(x.shape[-2:]) < 5:
+            size = "x".join(map(str, x.shape[-2:]))
+            raise UserError(f"attack {self.name} needs images of 5x5 pixels or more in L2, these have {size}")
         seed, goal = self.seed + keys[0], y if target is None else target
         attack = Library(
             Net(model, x), norm=NORMS[self.norm], n_queries=self.queries, eps=self.eps, p_init=self.p_init,

@@ -23,7 +23,7 @@ class Watched:
         logits = self.model(x)
         with torch.no_grad():
             if self.logits is None:
-                self.logits = logits.new_full((len(self.natural), logits.shape[1]), torch.nan)
+                self.logits = self.model(self.natural).detach().clone()
             rows = self._rows(x)
             self.points[rows], self.logits[rows] = x.detach(), logits.detach()
             self.observe(self.calls, self.points.clone(), self.logits.clone())
@@ -34,3 +34,8 @@ class Watched:
         if len(x) == len(self.natural):
             return torch.arange(len(x), device=x.device)
         return torch.cdist(x.flatten(1).double(), self.natural.flatten(1).double()).argmin(1)
+
+
+def unwatched(model):
+    """The model itself, where it is watched."""
+    return model.model if isinstance(model, Watched) else model

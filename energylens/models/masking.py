@@ -19,6 +19,7 @@ from energylens.attacks.frozen import frozen
 from energylens.attacks.library import own_random_numbers
 from energylens.data import Data
 from energylens.models import check
+from energylens.reach import full_float32
 
 IMAGES = 64
 """how many of the selected images are looked at, the first ones"""
@@ -188,7 +189,7 @@ def check_up(net: nn.Module, images: Data, eps: float = 8 / 255) -> list[Finding
     """
     PGD(eps=eps)  # a wrong eps is told before any work
     x, y, index = (part.to(check.device_of(net)) for part in images.batch(0, min(IMAGES, len(images))))
-    with frozen(net), own_random_numbers(0):
+    with frozen(net), own_random_numbers(0), full_float32():
         with torch.no_grad():
             logits = net(x).float()
         right = (energy.predict(logits) == y).nonzero()[:, 0]

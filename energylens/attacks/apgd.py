@@ -98,13 +98,13 @@ class APGD(Attack):
 
         attack = APGDAttack(net, loss=self.loss, **self._settings(x, seed))
         if self.semantics == "paper":
-            return _only_broken(net.exact, x, y, attack.perturb(x, y))
+            return _only_broken(net, x, y, attack.perturb(x, y))
         attack.init_hyperparam(x)
         best, highest = x.clone(), x.new_full((len(x),), -torch.inf)
         found = torch.zeros_like(y, dtype=torch.bool)
         for _ in range(self.restarts):
             point, right, loss, adversarial = attack.attack_single_run(x, y)
-            new = _broken(net.exact, adversarial, y, ~right.bool()) & ~found
+            new = _broken(net, adversarial, y, ~right.bool()) & ~found
             better = ~found & ~new & (loss > highest)
             best[better], highest[better] = point[better], loss[better]
             best[new] = adversarial[new]
@@ -119,7 +119,7 @@ class APGD(Attack):
 
         attack = APGDAttack_targeted(net, n_target_classes=count, **self._settings(x, seed))
         if self.semantics == "paper":
-            return _only_broken(net.exact, x, y, attack.perturb(x, y))
+            return _only_broken(net, x, y, attack.perturb(x, y))
         attack.init_hyperparam(x)
         with torch.no_grad():
             order = net.exact(x).argsort(1, descending=True)
@@ -136,27 +136,23 @@ class APGD(Attack):
                     margin = energy.logit_margin(net.exact(point), y[rows])
                 better = margin < smallest[rows]
                 best[rows[better]], smallest[rows[better]] = point[better], margin[better]
-                won = _broken(net.exact, adversarial, y[rows], ~right.bool())
+                won = _broken(net, adversarial, y[rows], ~right.bool())
                 best[rows[won]] = adversarial[won]
                 left[rows[won]] = False
         return best
 
 
-def _broken(exact, points: Tensor, y: Tensor, claimed: Tensor) -> Tensor:
+def _broken(net, points: Tensor, y: Tensor, claimed: Tensor) -> Tensor:
     """Which of the points that a search in any precision claims are wrong in float32."""
-    import torch
+    from energylens.attacks.precision import confirmed
 
-    broken = claimed.clone()
-    if claimed.any():
-        with torch.no_grad():
-            broken[claimed] = exact(points[claimed]).argmax(1) != y[claimed]
-    return broken
+    return confirmed(net.model, points, claimed, lambda logits, rows: logits.argmax(1) != y[rows])
 
 
-def _only_broken(exact, x: Tensor, y: Tensor, points: Tensor) -> Tensor:
+def _only_broken(net, x: Tensor, y: Tensor, points: Tensor) -> Tensor:
     """The points, but x itself where float32 calls them right."""
     moved = (points != x).flatten(1).any(1)
-    broken = _broken(exact, points, y, moved)
+    broken = _broken(net, points, y, moved)
     kept = points.clone()
     kept[~broken] = x[~broken]
     return kept

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from energylens.attacks.precision import exact
+from energylens.attacks.precision import confirmed
 
 
 def search(model, x: Tensor, goal: Tensor, sign: float, c: float, kappa: float, steps: int, lr: float) -> Tensor:
@@ -19,6 +19,12 @@ def search(model, x: Tensor, goal: Tensor, sign: float, c: float, kappa: float, 
         steps: of Adam.
         lr: of Adam.
     """
+
+    def reached(logits: Tensor, rows: Tensor) -> Tensor:
+        same = logits.argmax(1) == goal[rows]
+        return ~same if sign > 0 else same
+
+    every = torch.ones_like(goal, dtype=torch.bool)
     w = (2 * x - 1).atanh().requires_grad_()  # infinite at 0 and 1: those pixels stay
     adam = torch.optim.Adam([w], lr=lr)
     nearest, kept = x.new_full((len(x),), 1e10), x.clone()
@@ -30,7 +36,7 @@ def search(model, x: Tensor, goal: Tensor, sign: float, c: float, kappa: float, 
         cost = distance.sum() + c * (sign * _margin(logits, goal)).clamp_min(-kappa).sum()
         (w.grad,) = torch.autograd.grad(cost, w)
         adam.step()
-        better = _adversarial(model, x_adv.detach(), logits, goal, sign) & (distance < nearest)
+        better = confirmed(model, x_adv.detach(), reached(logits, every) & (distance < nearest), reached)
         nearest[better], kept[better] = distance.detach()[better], x_adv.detach()[better]
         if step % max(steps // 10, 1) == 0:
             if cost.item() > last_cost:  # of the whole batch
@@ -43,13 +49,3 @@ def _margin(logits: Tensor, goal: Tensor) -> Tensor:
     """The library's: logits below zero count as zero."""
     mask = torch.nn.functional.one_hot(goal, logits.shape[1]).to(logits.dtype)
     return (mask * logits).amax(1) - ((1 - mask) * logits).amax(1)
-
-
-@torch.no_grad()
-def _adversarial(model, x_adv, logits, goal, sign) -> Tensor:
-    reached = logits.argmax(1) != goal if sign > 0 else logits.argmax(1) == goal
-    decide = exact(model)
-    if decide is not model and reached.any():
-        again = decide(x_adv[reached]).argmax(1)
-        reached[reached.clone()] = again != goal[reached] if sign > 0 else again == goal[reached]
-    return reached

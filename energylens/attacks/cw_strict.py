@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from energylens import energy
-from energylens.attacks.precision import exact
+from energylens.attacks.precision import confirmed
 
 UNBOUNDED = 1e10
 INSIDE = 1 - 1e-6
@@ -43,6 +43,10 @@ def search(
 
 def _descend(model, x, goal, sign, constant, kappa, steps, lr) -> tuple[Tensor, Tensor]:
     """[B] squared distance of the nearest adversarial point (inf: none), and the points."""
+
+    def beyond(logits: Tensor, rows: Tensor) -> Tensor:
+        return sign * energy.logit_margin(logits, goal[rows]) < -kappa
+
     base = ((2 * x - 1) * INSIDE).atanh()
     moved = torch.zeros_like(x).requires_grad_()
     adam = torch.optim.Adam([moved], lr=lr)
@@ -51,19 +55,9 @@ def _descend(model, x, goal, sign, constant, kappa, steps, lr) -> tuple[Tensor, 
         x_adv = ((base + moved).tanh() + 1) / 2
         distance = (x_adv - x).flatten(1).square().sum(1)
         excess = sign * energy.logit_margin(model(x_adv), goal)
-        better = _adversarial(model, x_adv, excess, goal, sign, kappa) & (distance < nearest)
+        better = confirmed(model, x_adv, (excess < -kappa) & (distance < nearest), beyond)
         nearest[better], points[better] = distance.detach()[better], x_adv.detach()[better]
         cost = distance + constant * (excess + kappa).clamp_min(0)
         (moved.grad,) = torch.autograd.grad(cost.sum(), moved)
         adam.step()
     return nearest, points
-
-
-@torch.no_grad()
-def _adversarial(model, x_adv, excess, goal, sign, kappa) -> Tensor:
-    """Beyond the boundary by kappa; where the search is not in float32, those that seem so are asked again."""
-    there = excess < -kappa
-    decide = exact(model)
-    if decide is not model and there.any():
-        there[there.clone()] = sign * energy.logit_margin(decide(x_adv[there]), goal[there]) < -kappa
-    return there

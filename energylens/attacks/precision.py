@@ -1,5 +1,7 @@
 """Search in bfloat16, decide in float32."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -26,3 +28,21 @@ def exact(model):
     """The float32 network behind a model that is searched in bfloat16, watched or not; any other model itself."""
     inner = unwatched(model)
     return inner.exact if isinstance(inner, Half) else model
+
+
+@torch.no_grad()
+def confirmed(model, points: Tensor, claimed: Tensor, reached: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """[B] which of the claimed points hold in float32; all, where the search is in float32 itself.
+
+    Args:
+        model: what was searched with.
+        points: [B, C, H, W].
+        claimed: [B] those that the search takes for adversarial.
+        reached: (float32 logits [b, K] of the claimed ones, `claimed`) -> [b] whether they are.
+    """
+    decide = exact(model)
+    if decide is model or not claimed.any():
+        return claimed
+    held = claimed.clone()
+    held[claimed] = reached(decide(points[claimed]), claimed)
+    return held

@@ -8,17 +8,25 @@ from energylens.attacks.library import Net
 
 
 class Square(SquareAttack):
-    """Looks with a net of any precision, decides with the same net in float32."""
+    """Looks with a net of any precision in the first half of its queries, decides with the same net in float32."""
 
     def __init__(self, net: Net, **settings):
         super().__init__(net.exact, **settings)
         self.predict: Net
-        self._quick = net if net.exact.model is not net.model else None
+        self._quick = net
+        self._left = 0
+        """queries that may still be quick"""
+
+    def attack_single_run(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """One run, from its quick half on: queries spent, points."""
+        self._left = self.n_queries // 2 if self._quick.model is not self.predict.model else 0
+        return super().attack_single_run(x, y)
 
     def margin_and_loss(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Margins, negative once the goal is reached, and the losses that are compared."""
-        if self._quick is None:
+        if self._left <= 0:
             return super().margin_and_loss(x, y)
+        self._left -= 1
         slow, self.predict = self.predict, self._quick
         margin, loss = super().margin_and_loss(x, y)
         self.predict = slow

@@ -13,7 +13,7 @@ def after_parts(table: pd.DataFrame) -> pd.DataFrame:
         table: an EnergyTable with rows of `autoattack`.
 
     Returns:
-        One row a model; columns `before`, `apgd-ce`, `apgd-t`, `fab-t`, `square`: the share of images that
+        One row a model and attack; columns `before`, `apgd-ce`, `apgd-t`, `fab-t`, `square`: the share of images that
         are right before, and after so many parts.
 
     Raises:
@@ -22,8 +22,8 @@ def after_parts(table: pd.DataFrame) -> pd.DataFrame:
     rows = table[[kind(str(name)) == "autoattack" for name in table["attack"]]]
     if rows.empty:
         raise UserError("the table has no rows of autoattack; measure them: probe ... --attack autoattack")
-    wrong = pd.DataFrame({"before": rows["clean_correct"] == 0, "model": rows["model"]})
+    wrong = pd.DataFrame({"before": rows["clean_correct"] == 0, "model": rows["model"], "attack": rows["attack"]})
     for part in AutoAttack.parts:
         wrong[part] = rows["part"] == part
-    shares = wrong.groupby("model", observed=True).mean()
+    shares = wrong.groupby(["model", "attack"], observed=True).mean()
     return 1 - shares.cumsum(axis=1)

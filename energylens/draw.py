@@ -86,6 +86,8 @@ def job(name: str, scale: str, choice: Choice, formats: list[str]) -> Job:
     for suffix in formats:
         if suffix not in FORMATS:
             raise unknown("format", suffix, FORMATS)
+    if getattr(module, "ONE_NETWORK", False) and len(choice.models or ()) > 1:
+        raise UserError(f"{name} shows one network; give one --models")
     recipes = {need: shipped(need, scale).override(**dataclasses.asdict(choice)) for need in module.NEEDS}
     return Job(name, module, recipes, tuple(formats))
 

@@ -11,6 +11,8 @@ import numpy as np
 from energylens.claims import CANNOT_TELL, FAILS, HOLDS, Verdict, wilson
 
 DRAWS = 1000
+FEWEST = 20
+"""images that a claim about a distribution takes"""
 OVERLAP = 0.2
 """two distributions overlap when their Kolmogorov-Smirnov distance is below this"""
 MODE = 0.05
@@ -66,6 +68,10 @@ def _interval(statistic: Callable[[np.ndarray], float], n: int) -> tuple[float, 
     return float(low), float(high)
 
 
+def _too_few(claim: str, n: int) -> Verdict:
+    return Verdict(claim, CANNOT_TELL, detail=f"{n} images; {FEWEST} are the fewest")
+
+
 def _decided(low: float, high: float, bottom: float, top: float) -> str:
     """Holds with the whole interval between bottom and top, fails with all of it outside."""
     if bottom < low and high < top:
@@ -81,8 +87,8 @@ def shift(claim: str, natural: np.ndarray, adversarial: np.ndarray, up: bool) ->
     """
     usable = np.isfinite(natural + adversarial)
     natural, adversarial = natural[usable], adversarial[usable]
-    if len(natural) < 2:
-        return Verdict(claim, CANNOT_TELL, detail=f"{len(natural)} images")
+    if len(natural) < FEWEST:
+        return _too_few(claim, len(natural))
     moved = adversarial - natural
     low, high = _interval(lambda rows: moved[rows].mean(), len(moved))
     outcome = _decided(low, high, 0, math.inf) if up else _decided(low, high, -math.inf, 0)
@@ -101,8 +107,8 @@ def overlap(claim: str, natural: np.ndarray, adversarial: np.ndarray) -> Verdict
     """
     usable = np.isfinite(natural + adversarial)
     natural, adversarial = natural[usable], adversarial[usable]
-    if len(natural) < 2:
-        return Verdict(claim, CANNOT_TELL, detail=f"{len(natural)} images")
+    if len(natural) < FEWEST:
+        return _too_few(claim, len(natural))
     low, high = _interval(lambda rows: ks(natural[rows], adversarial[rows]), len(natural))
     detail = (
         f"KS distance, overlap below {OVERLAP}; mean at x* minus mean at x {np.mean(adversarial - natural):+.2f} nats, "
@@ -123,6 +129,8 @@ def share(claim: str, part: int, n: int, bottom: float, top: float, detail: str)
 
 def blind(claim: str, natural: np.ndarray, adversarial: np.ndarray, detail: str) -> Verdict:
     """Is low energy no sign of an attack? Holds with AUROC's whole 95 % bootstrap interval in 0.4 to 0.6."""
+    if len(natural) < FEWEST:
+        return _too_few(claim, len(natural))
     low, high = _interval(lambda rows: auroc(natural[rows], adversarial[rows]), len(natural))
     return Verdict(claim, _decided(low, high, *BLIND), auroc(natural, adversarial), (low, high), len(natural), detail)
 
@@ -135,6 +143,8 @@ def two_modes(claim: str, values: np.ndarray, first: np.ndarray, detail: str) ->
     """
     usable = np.isfinite(values)
     values, first = values[usable], first[usable]
+    if len(values) < FEWEST:
+        return _too_few(claim, len(values))
     verdict = share(claim, int(first.sum()), len(values), MODE, 1 - MODE, detail)
     if min(first.sum(), (~first).sum()) < 2:
         return verdict

@@ -18,7 +18,11 @@ def figure(
     choice: options.Choice,
     place: options.Place,
     scale: Annotated[
-        str, typer.Option(metavar="demo|paper", help="Digits in minutes, or the paper's setting.")
+        str,
+        typer.Option(
+            metavar="demo|paper",
+            help="Digits in minutes, the paper's setting, or paper-short (fig2), paper-cifar100 (fig1a).",
+        ),
     ] = "demo",
     out: Annotated[Path, typer.Option(help="Folder of the pictures.")] = Path("out"),
     formats: Annotated[

@@ -72,7 +72,7 @@ def run(
         if attack.batch and plan.SHARD % attack.batch:
             raise UserError(f"batch={attack.batch} of {attack.name} must divide {plan.SHARD}, the images of a file")
         if recipe.record == "forces" and not attack.has_forces:
-            raise UserError(f"attack {attack.name} takes no steps up a loss, so it has no forces; --record steps")
+            raise UserError(f"attack {attack.name} takes no steps up a loss, so it has no forces; take --record steps")
     if keep.keep_images and recipe.folder == "steps":
         raise UserError("--keep-images keeps where attacks end, not their steps; leave it out, or --record points")
     device, points = place.where, place.tables / analysis / recipe.folder

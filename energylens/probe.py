@@ -21,7 +21,7 @@ def probe(
     analysis: Annotated[str, typer.Argument(help="A shipped analysis, or a name of your own for the table.")] = "probe",
     attack: Annotated[
         list[str] | None,
-        typer.Option("--attack", help="Such as pgd or pgd:steps=50:norm=l2; repeat for more."),
+        typer.Option("--attack", help="Such as pgd or pgd:norm=l2:eps=0.5; repeat for more."),
     ] = None,
     scale: Annotated[
         str | None, typer.Option(metavar="demo|paper", help="Which recipe of a shipped analysis; demo if not given.")

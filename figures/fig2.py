@@ -14,12 +14,12 @@ from matplotlib.figure import Figure
 from energylens import attacks
 from energylens.claims import CANNOT_TELL, Verdict, above_zero
 from energylens.effects import auroc, blind, ks, overlap, share, shift, two_modes
-from energylens.errors import UserError
 from energylens.plots import histograms
 from energylens.table import NATURAL, pairs
 
 NEEDS = ("attack_energies",)
 WIDTH = "wide"
+ONE_NETWORK = True
 PAPER = {  # read off the published figure, WRN-28-10 "Standard", nats: peaks of E(x*) and E(x*, y)
     "natural": (-14, -14), "pgd": (-28, 7), "pgd-kl": (-29, (-28, 7)), "apgd-ce": (-28, 8), "apgd-t": (-7, 6),
     "apgd-dlr": (-9, 5), "fab": (-9, -8), "square": (-8, -8), "cw": (-9, -7),
@@ -31,8 +31,6 @@ UNMOVED = ("not_attacked", "clean_fallback")
 
 def under(attack_energies: pd.DataFrame, kind: str) -> pd.DataFrame:
     """An attack's rows beside their natural images; empty if the table has no such attack."""
-    if attack_energies["model"].nunique() > 1:
-        raise UserError("figure 2 shows one network; give one --models")
     both = pairs(attack_energies)
     return both[both["attack"].astype(str).map(attacks.kind) == kind]
 
@@ -156,7 +154,7 @@ def draw(attack_energies: pd.DataFrame) -> Figure:
     """Two blocks of panels, (a) E(x) and (b) E(x, y), one panel an attack."""
     names = [name for name in attack_energies["attack"].cat.categories if name != NATURAL]
     columns = -(-len(names) // 2)
-    figure = plt.figure(figsize=(plt.rcParams["figure.figsize"][0], 7.4))
+    figure = plt.figure(figsize=(plt.rcParams["figure.figsize"][0], 8))
     blocks = figure.subfigures(2, 1, hspace=0.03)
     shown = {"energy": r"(a)  $E_\theta(x)$ [nats]", "joint_energy": r"(b)  $E_\theta(x, y)$ [nats]"}
     for block, (column, label) in zip(blocks, shown.items(), strict=True):
@@ -168,7 +166,10 @@ def draw(attack_energies: pd.DataFrame) -> Figure:
             _panel(ax, under(attack_energies, attacks.kind(str(name))), column, edges, str(name))
         for ax in axes.flat[len(names) :]:
             ax.set_axis_off()
-    figure.legend(handles=histograms.legend(), loc="outside upper center", ncols=3)
+    first = attack_energies.iloc[0]
+    images = f"{first['model']}, {attack_energies['sample'].nunique()} images of {first['data']}:{first['split']}"
+    title = f"{images}; acc: images still right; AUROC: of low E(x) as a detector".replace("$", r"\$")
+    figure.legend(handles=histograms.legend(), loc="outside upper center", ncols=3, title=title, title_fontsize=7)
     return figure
 
 
@@ -180,4 +181,4 @@ def _panel(ax, rows: pd.DataFrame, column: str, edges: np.ndarray, name: str) ->
     detector = auroc(known["energy_natural"].to_numpy(float), known["energy"].to_numpy(float))
     adaptive = ", keeps E(x)" if ADAPTIVE in name else ""
     numbers = f"acc {right:.1f} %" + (f", AUROC {detector:.2f}" if column == "energy" else "")
-    ax.set_title(f"{attacks.title(name)}{adaptive}\n{numbers}", fontsize=6)
+    ax.set_title(f"{attacks.title(name)}{adaptive}\n{numbers}", fontsize=7.5)

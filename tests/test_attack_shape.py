@@ -191,3 +191,17 @@ def test_watching_tells_the_rows_of_a_part_of_the_batch_by_the_nearest_image():
     watched(x[[3, 1]] + 0.01)
     moved = (seen[1] - seen[0]).flatten(1).abs().amax(1)
     assert (moved > 0.005).tolist() == [False, True, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "text"),
+    [
+        (255 * images(), LABELS, r"images from 0 to 255; attacks take \[0, 1\]"),
+        (2 * images() - 1, LABELS, "images from -1 to 1; attacks take"),
+        (images(2), LABELS, "2 images and 5 labels"),
+        (images(), LABELS.float(), "classes are int64: y.long()"),
+    ],
+)
+def test_batches_that_are_none_are_refused(x, y, text):
+    with pytest.raises(UserError, match=text.replace("()", r"\(\)")):
+        few("pgd")(small_net(), x, y)

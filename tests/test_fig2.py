@@ -7,9 +7,8 @@ from made_tables import rows
 from matplotlib import rc_context
 from matplotlib.patches import Polygon
 
-from energylens import paths
+from energylens import command, figure, paths
 from energylens.claims import CANNOT_TELL, FAILS, HOLDS
-from energylens.errors import UserError
 from energylens.plots import style
 
 fig2 = paths.load("figures", "fig2")
@@ -104,10 +103,11 @@ def test_one_panel_an_attack_in_two_blocks_with_the_numbers_above(made):
     assert outlined == [kind in ("apgd-ce", "cw-t") for kind in KIND]
 
 
-def test_two_networks_are_one_too_many(made):
-    both = pd.concat([made, made.assign(model="other")])
-    with pytest.raises(UserError, match="figure 2 shows one network; give one --models"):
-        fig2.draw(both)
+def test_two_networks_are_one_too_many_and_said_before_any_work(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert command.run(figure.app, "test", ["fig2", "--models", "demo:sat", "--models", "demo:trades"]) == 2
+    assert capsys.readouterr().err == "error: fig2 shows one network; give one --models\n"
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def test_other_attacks_are_watched_call_by_call(toy_net, npz, tmp_path):
 
 def test_forces_of_an_attack_without_steps_up_a_loss_are_refused(toy_net, npz, tmp_path):
     chosen = recipe(toy_net(), npz, attacks=(APGD(eps=0.1, steps=2),), record="forces")
-    with pytest.raises(UserError, match="takes no steps up a loss, so it has no forces; --record steps"):
+    with pytest.raises(UserError, match="takes no steps up a loss, so it has no forces; take --record steps"):
         run(chosen, tmp_path)
     assert not list((tmp_path / "tables").rglob("*.parquet"))
 

@@ -21,6 +21,11 @@ from energylens.errors import UserError, unknown
 CLASSES: tuple[type[Attack], ...] = (PGD, FGSM, APGD, FAB, Square, CW, HEPGD, AutoAttack)
 ATTACKS: dict[str, Attack] = {name: kind(**settings) for kind in CLASSES for name, settings in kind.KINDS.items()}
 
+REMEDIES = {
+    "eps": "CW keeps its distance small without a bound; leave it out, or take cw-linf:eps=8/255",
+    "target": "given-class attacks are pgd-t, cw-t and square-t: pgd-t:target=3",
+}
+
 
 def parse(text: str) -> Attack:
     """The attack of a reference such as `pgd` or `pgd:steps=50:norm=l2`.
@@ -32,6 +37,9 @@ def parse(text: str) -> Attack:
     if name not in ATTACKS:
         raise unknown("attack", name, ATTACKS)
     fields = [field.name for field in dataclasses.fields(ATTACKS[name])]
+    for key, remedy in REMEDIES.items():
+        if key in settings and key not in fields:
+            raise UserError(f"attack {name} has no {key}; {remedy}")
     spec.check(settings, fields, f"attack {name}")
     if "eps" in fields and str(settings.get("norm", "linf")).lower() == "l2" and "eps" not in settings:
         raise UserError(f"'{text}' leaves eps at 8/255, which is next to nothing in L2; write {text}:eps=0.5, say")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from energylens.attacks import targets
-from energylens.attacks.settings import short
+from energylens.attacks.settings import check_batch, short
 from energylens.errors import UserError
 
 if TYPE_CHECKING:
@@ -150,7 +150,8 @@ class Attack:
             [B, C, H, W] points in [0, 1], within eps of x, in the memory format of x.
 
         Raises:
-            UserError: a target for an attack that takes none, or a model that the method cannot attack.
+            UserError: images outside [0, 1], labels that are no classes, a target for an attack that takes
+                none, or a model that the method cannot attack.
         """
         import torch  # here, so that a recipe can be read without it
 
@@ -159,6 +160,7 @@ class Attack:
 
         if target is not None and not self.targeted:
             raise UserError(f"attack {self.name} takes no target; given-class attacks are pgd-t, cw-t and square-t")
+        check_batch(x, y)
         x = x.detach()
         keys = list(range(len(x))) if index is None else index.tolist()
         size = self.batch or max(1, len(x))

@@ -58,3 +58,20 @@ def short(setting: Any) -> str:
         return f"{setting:g}" if isinstance(setting, float) else str(setting).lower()
     in_255 = round(setting * 255)
     return f"{in_255}_255" if in_255 / 255 == setting else repr(setting)
+
+
+def check_batch(x: Any, y: Any) -> None:
+    """Images in [0, 1] and one class for each.
+
+    Raises:
+        UserError: they are not.
+    """
+    if len(x) != len(y):
+        raise UserError(f"{len(x)} images and {len(y)} labels; give one label an image")
+    if y.is_floating_point():
+        raise UserError(f"labels of type {y.dtype}; classes are int64: y.long()")
+    if len(x) and (x.min() < -1e-6 or x.max() > 1 + 1e-6):
+        low, high = float(x.min()), float(x.max())
+        raise UserError(
+            f"images from {low:.3g} to {high:.3g}; attacks take [0, 1], with the normalisation in the model"
+        )

@@ -116,7 +116,7 @@ def test_the_forces_in_the_papers_models(tmp_path, capsys):
     made_cifar(tmp_path / "data" / "cifar10")
     for reference in recipes("pgd_forces")["paper"].models:
         place(reference, tmp_path / "models")
-    assert run(tmp_path, "forces") == 0
+    assert run(tmp_path, "forces", "--samples", "4") == 0
     assert capsys.readouterr().out.count("claim:") == 2
     assert rows_of(tmp_path, "pgd_forces", "steps").to_dict() == {"Standard": 2, "SAT": 2, "TRADES": 2}
 

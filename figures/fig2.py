@@ -31,8 +31,8 @@ UNMOVED = ("not_attacked", "clean_fallback")
 
 def under(attack_energies: pd.DataFrame, kind: str) -> pd.DataFrame:
     """An attack's rows beside their natural images; empty if the table has no such attack."""
-    both = pairs(attack_energies)
-    return both[both["attack"].astype(str).map(attacks.kind) == kind]
+    names = [name for name in attack_energies["attack"].unique() if attacks.kind(str(name)) == kind]
+    return pairs(attack_energies[attack_energies["attack"].isin([NATURAL, *names])])
 
 
 def _moves(kind: str, what: str, up: bool):

@@ -46,6 +46,7 @@ def check(
         shuffle_seed=choice.shuffle_seed,
     )
     net = models.load(reference, model_dir=place.model_dir, trust=place.trust_checkpoint)
+    checks.usable(net, named(reference)[0], images)
     checks.attackable(net, named(reference)[0], images)
     with command.progress(len(images)) as advance:
         found = checks.report(net.to(place.where), named(reference)[0], images, place.batch, advance)

@@ -52,6 +52,8 @@ def _recipe(analysis: str, scale: str | None, choice: options.Choice, chosen: tu
     if analysis in paths.names("analyses"):
         recipe = shipped(analysis, scale or "demo")
         return dataclasses.replace(recipe, attacks=chosen or recipe.attacks)
+    if choice.models and not choice.data and scale is None:
+        raise UserError(f"say the images of {choice.models[0]}: --data cifar10:test")
     if scale is not None or not choice.models or not choice.data:
         raise UserError(
             f"'{analysis}' is no shipped analysis ({', '.join(paths.names('analyses'))}), so it has no --scale; "

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from energylens.attacks import AutoAttack, kind
+from energylens.attacks import AutoAttack, of_kind
 from energylens.errors import UserError
 
 
@@ -19,7 +19,7 @@ def after_parts(table: pd.DataFrame) -> pd.DataFrame:
     Raises:
         UserError: the table has no such rows.
     """
-    rows = table[[kind(str(name)) == "autoattack" for name in table["attack"]]]
+    rows = table[table["attack"].isin(of_kind(table["attack"].unique(), "autoattack"))]
     if rows.empty:
         raise UserError("the table has no rows of autoattack; measure them: probe ... --attack autoattack")
     wrong = pd.DataFrame({"before": rows["clean_correct"] == 0, "model": rows["model"], "attack": rows["attack"]})

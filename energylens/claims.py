@@ -105,6 +105,14 @@ def falls_with(claim: str, cause: pd.Series, effect: pd.Series) -> Verdict:
     return Verdict(claim, outcome, rho, spearman_interval(rho, n), n, detail)
 
 
+def bootstrap(statistic: Callable[[np.ndarray], float], n: int, seed: int = 0) -> tuple[float, float]:
+    """95 % interval of a statistic of images, which is given the rows of each of 1,000 draws."""
+    rng = np.random.default_rng(seed)
+    draws = [statistic(rng.integers(n, size=n)) for _ in range(1000)]
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return float(low), float(high)
+
+
 def above_zero(claim: str, statistic: Callable[[np.ndarray], float], n: int, detail: str, seed: int = 0) -> Verdict:
     """Is a statistic of images above zero? By the bootstrap over images (1,000 draws).
 
@@ -112,8 +120,6 @@ def above_zero(claim: str, statistic: Callable[[np.ndarray], float], n: int, det
     """
     if n < 2:
         return Verdict(claim, CANNOT_TELL, detail=f"{n} images")
-    rng = np.random.default_rng(seed)
-    draws = [statistic(rng.integers(n, size=n)) for _ in range(1000)]
-    low, high = (float(bound) for bound in np.quantile(draws, [0.025, 0.975]))
+    low, high = bootstrap(statistic, n, seed)
     outcome = HOLDS if low > 0 else FAILS if high < 0 else CANNOT_TELL
     return Verdict(claim, outcome, statistic(np.arange(n)), (low, high), n, detail)

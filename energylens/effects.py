@@ -4,13 +4,11 @@ Each claim's rule stands in its docstring and was written before its numbers wer
 """
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 
-from energylens.claims import CANNOT_TELL, FAILS, HOLDS, Verdict, wilson
+from energylens.claims import CANNOT_TELL, FAILS, HOLDS, Verdict, bootstrap, wilson
 
-DRAWS = 1000
 FEWEST = 20
 """images that a claim about a distribution takes"""
 OVERLAP = 0.2
@@ -60,12 +58,9 @@ def valley(values: np.ndarray, first: np.ndarray) -> float:
     return float(density[bottom] / min(density[: bottom + 1].max(), density[bottom:].max()))
 
 
-def _interval(statistic: Callable[[np.ndarray], float], n: int) -> tuple[float, float]:
-    """95 % bootstrap interval over images."""
-    rng = np.random.default_rng(0)
-    draws = [statistic(rng.integers(n, size=n)) for _ in range(DRAWS)]
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return float(low), float(high)
+def _finite(natural: np.ndarray, adversarial: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    usable = np.isfinite(natural + adversarial)
+    return natural[usable], adversarial[usable]
 
 
 def _too_few(claim: str, n: int) -> Verdict:
@@ -85,12 +80,11 @@ def shift(claim: str, natural: np.ndarray, adversarial: np.ndarray, up: bool) ->
     Holds (fails) when the whole 95 % bootstrap interval of the mean difference lies on the claimed
     (other) side of zero. Beside it: Kolmogorov-Smirnov distance, and AUROC of low energy as a detector.
     """
-    usable = np.isfinite(natural + adversarial)
-    natural, adversarial = natural[usable], adversarial[usable]
+    natural, adversarial = _finite(natural, adversarial)
     if len(natural) < FEWEST:
         return _too_few(claim, len(natural))
     moved = adversarial - natural
-    low, high = _interval(lambda rows: moved[rows].mean(), len(moved))
+    low, high = bootstrap(lambda rows: moved[rows].mean(), len(moved))
     outcome = _decided(low, high, 0, math.inf) if up else _decided(low, high, -math.inf, 0)
     detail = (
         f"mean at x* minus mean at x, nats; KS distance {ks(natural, adversarial):.3f}, "
@@ -105,11 +99,10 @@ def overlap(claim: str, natural: np.ndarray, adversarial: np.ndarray) -> Verdict
     Holds (fails) when the whole 95 % bootstrap interval of their Kolmogorov-Smirnov distance lies below
     (above) 0.2.
     """
-    usable = np.isfinite(natural + adversarial)
-    natural, adversarial = natural[usable], adversarial[usable]
+    natural, adversarial = _finite(natural, adversarial)
     if len(natural) < FEWEST:
         return _too_few(claim, len(natural))
-    low, high = _interval(lambda rows: ks(natural[rows], adversarial[rows]), len(natural))
+    low, high = bootstrap(lambda rows: ks(natural[rows], adversarial[rows]), len(natural))
     detail = (
         f"KS distance, overlap below {OVERLAP}; mean at x* minus mean at x {np.mean(adversarial - natural):+.2f} nats, "
         f"AUROC of low energy {auroc(natural, adversarial):.3f}"
@@ -131,7 +124,7 @@ def blind(claim: str, natural: np.ndarray, adversarial: np.ndarray, detail: str)
     """Is low energy no sign of an attack? Holds with AUROC's whole 95 % bootstrap interval in 0.4 to 0.6."""
     if len(natural) < FEWEST:
         return _too_few(claim, len(natural))
-    low, high = _interval(lambda rows: auroc(natural[rows], adversarial[rows]), len(natural))
+    low, high = bootstrap(lambda rows: auroc(natural[rows], adversarial[rows]), len(natural))
     return Verdict(claim, _decided(low, high, *BLIND), auroc(natural, adversarial), (low, high), len(natural), detail)
 
 

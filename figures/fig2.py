@@ -31,7 +31,7 @@ UNMOVED = ("not_attacked", "clean_fallback")
 
 def under(attack_energies: pd.DataFrame, kind: str) -> pd.DataFrame:
     """An attack's rows beside their natural images; empty if the table has no such attack."""
-    names = [name for name in attack_energies["attack"].unique() if attacks.kind(str(name)) == kind]
+    names = attacks.of_kind(attack_energies["attack"].unique(), kind)
     return pairs(attack_energies[attack_energies["attack"].isin([NATURAL, *names])])
 
 

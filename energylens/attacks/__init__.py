@@ -5,6 +5,7 @@
 
 import dataclasses
 import re
+from collections.abc import Iterable
 
 from energylens import spec
 from energylens.attacks.apgd import APGD as APGD
@@ -52,6 +53,11 @@ def parse(text: str) -> Attack:
 def kind(name: str) -> str:
     """Which of ATTACKS a name in a table belongs to: `pgd-t-steps50` is `pgd-t`; the name itself if none."""
     return max((known for known in ATTACKS if re.match(rf"{known}(-|$)", name)), key=len, default=name)
+
+
+def of_kind(names: Iterable, wanted: str) -> list:
+    """Those of a table's attack names that belong to one of ATTACKS."""
+    return [name for name in names if kind(str(name)) == wanted]
 
 
 def title(name: str) -> str:

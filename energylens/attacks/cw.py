@@ -73,6 +73,5 @@ class CW(Attack):
         from energylens.attacks import cw_paper, cw_strict
 
         goal, sign = (y, 1.0) if target is None else (target, -1.0)
-        if self.semantics == "paper":
-            return cw_paper.search(model, x, goal, sign, self.c, self.kappa, self.steps, self.lr)
-        return cw_strict.search(model, x, goal, sign, self.c, self.kappa, self.steps, self.lr, self.searches)
+        module = cw_paper if self.semantics == "paper" else cw_strict
+        return module.search(self, model, x, goal, sign)

@@ -45,7 +45,7 @@ class HEPGD(Attack):
 
     def __post_init__(self):
         check_ball(self, BALLS)
-        check_numbers(self, steps=1, seed=0, **({} if self.step_size is None else {"step_size": 1e-12}))
+        check_numbers(self, steps=1, seed=0, step_size=1e-12)
         if self.gamma != "search":
             if isinstance(self.gamma, (str, bool)) or not 0 <= self.gamma < float("inf"):
                 raise UserError(f"HEPGD(gamma={self.gamma!r}): gamma is a number, at least 0, or 'search'")

@@ -52,7 +52,7 @@ class PGD(Attack):
     def __post_init__(self):
         check_ball(self, BALLS)
         check_choices(self, loss=LOSSES, start=STARTS)
-        check_numbers(self, steps=1, restarts=1, seed=0, **({} if self.step_size is None else {"step_size": 1e-12}))
+        check_numbers(self, steps=1, restarts=1, seed=0, step_size=1e-12)
         if not isinstance(self.clamp_start, bool):
             raise UserError(f"PGD(clamp_start={self.clamp_start!r}): clamp_start is true or false")
         if self.loss == "targeted-ce" and self.target is None:

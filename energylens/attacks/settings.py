@@ -12,13 +12,15 @@ SEMANTICS = ("strict", "paper")
 
 
 def check_numbers(attack: Any, **least: float) -> None:
-    """Each named field is a number at least this large; a whole one where the bound is an int.
+    """Each named field is a number at least this large, whole where the bound is an int; None where that is usual.
 
     Raises:
         UserError: it is not.
     """
     for field, bound in least.items():
         number, whole = getattr(attack, field), isinstance(bound, int)
+        if number is None and getattr(type(attack), field) is None:
+            continue
         kind = int if whole else (int, float)
         if isinstance(number, bool) or not isinstance(number, kind) or not bound <= number < 2**63:
             wanted = f"a whole number, at least {bound}" if whole else f"a number, {'above' if bound else 'at least'} 0"

@@ -23,7 +23,8 @@ class Watched:
         logits = self.model(x)
         with torch.no_grad():
             if self.logits is None:
-                self.logits = self.model(self.natural).detach().clone()
+                whole = logits if len(x) == len(self.natural) else self.model(self.natural)
+                self.logits = whole.detach().clone()
             rows = self._rows(x)
             self.points[rows], self.logits[rows] = x.detach(), logits.detach()
             self.observe(self.calls, self.points.clone(), self.logits.clone())

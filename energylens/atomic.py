@@ -1,5 +1,6 @@
 """Files that are whole or absent."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +20,15 @@ def check_writable(folder: Path, option: str) -> None:
         raise UserError(f"{there} is no folder that can be written; choose another one with {option}")
 
 
+def _sync_folder(folder: Path) -> None:
+    """Have a rename in it survive a power cut."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
 @contextmanager
 def whole(path: Path, option: str) -> Iterator[Path]:
     """A hidden name to write to; behind the block it is synced and renamed to `path`.
@@ -33,8 +43,14 @@ def whole(path: Path, option: str) -> Iterator[Path]:
         with hidden.open("rb+") as file:
             os.fsync(file.fileno())
         os.replace(hidden, path)
+        _sync_folder(path.parent)
     except OSError as error:
-        raise UserError(f"cannot write {path} ({first_line(error)}); choose another folder with {option}") from error
+        remedy = (
+            f"make room, or choose another folder with {option}"
+            if error.errno == errno.ENOSPC
+            else (f"choose another folder with {option}")
+        )
+        raise UserError(f"cannot write {path} ({first_line(error)}); {remedy}") from error
     finally:
         with suppress(OSError):
             hidden.unlink()

@@ -31,12 +31,19 @@ class Job:
     recipes: dict[str, Recipe]
     formats: tuple[str, ...]
 
-    def measure(self, place: Place, progress) -> None:
+    def measure(self, place: Place) -> None:
         """Measure what its tables lack."""
-        from energylens import measure
+        from energylens import measure, progress
 
         for analysis, recipe in self.recipes.items():
-            measure.run(recipe, analysis, place, progress=progress)
+            measure.run(recipe, analysis, place, show=progress.shown)
+
+    def foresee(self, place: Place) -> None:
+        """Say what that would be, and how long it would take."""
+        from energylens import estimate
+
+        for analysis, recipe in self.recipes.items():
+            estimate.show(recipe, analysis, place)
 
     def draw(self, tables: Path, out: Path, measured: bool = False) -> Iterator[str]:
         """Draw and save; yields lines to print: the files, then a verdict for each claim.

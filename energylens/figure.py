@@ -30,6 +30,7 @@ def figure(
         typer.Option("--format", help="png, pdf or svg; repeat for more. Default: png and pdf."),
     ] = None,
     no_measure: Annotated[bool, typer.Option("--no-measure", help="Draw from the tables that are there.")] = False,
+    dry_run: options.DryRun = False,
 ) -> None:
     """Draw figures and tables of the paper, measuring first what is missing."""
     os.environ.setdefault("MPLBACKEND", "agg")
@@ -37,10 +38,14 @@ def figure(
     from energylens.atomic import check_writable
 
     jobs = [draw.job(name, scale, choice, formats or ["png", "pdf"]) for name in names]
+    if dry_run:
+        for job in jobs:
+            job.foresee(place)
+        return
     check_writable(out, "--out")
     for job in jobs:
         if not no_measure:
-            job.measure(place, command.progress)
+            job.measure(place)
         for line in job.draw(place.tables, out, measured=not no_measure):
             print(line)
 

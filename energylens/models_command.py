@@ -49,7 +49,7 @@ def check(
     checks.usable(net, named(reference)[0], images)
     checks.attackable(net, named(reference)[0], images)
     with command.progress(len(images)) as advance:
-        found = checks.report(net.to(place.where), named(reference)[0], images, place.batch, advance)
+        found = checks.report(net.to(place.where), named(reference)[0], images, place.batch or 128, advance)
     low, high = claims.wilson(found.correct, found.images)
     print(f"model           {named(reference)[0]}: {found.classes} classes, {found.parameters:,} parameters, logits")
     print(f"images          {images.name}: {images.selection}")

@@ -18,6 +18,10 @@ import typer
 from energylens import spec
 from energylens.errors import UserError, first_line
 
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what is there, what is missing and how long it takes; measure nothing.")
+]
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -58,31 +62,45 @@ class Files:
         Path | None, typer.Option(help="Folder of RobustBench checkpoints, as DATASET/THREAT/NAME.pt.")
     ] = None
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; an accelerator if there is one.")] = None
-    batch: Annotated[int, typer.Option(min=1, help="Images at once.")] = 128
+    batch: Annotated[int | None, typer.Option(min=1, help="Images at once; as many as fit, if not given.")] = None
     trust_checkpoint: Annotated[
         bool, typer.Option("--trust-checkpoint", help="Let checkpoint files run code while they are read.")
     ] = False
 
     @functools.cached_property
-    def where(self) -> str:
-        """The device: as asked for, else an accelerator if there is one.
+    def devices(self) -> list[str]:
+        """The device that is asked for; else all GPUs of this machine, or its CPU.
 
         Raises:
             UserError: torch has no such device here.
         """
         import torch
 
+        if self.device is None and torch.cuda.is_available():
+            return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
         try:
-            return str(torch.empty(0, device=self.device or ("cuda" if torch.cuda.is_available() else "cpu")).device)
+            return [str(torch.empty(0, device=self.device or "cpu").device)]
         except (RuntimeError, AssertionError) as error:
             raise UserError(f"--device {self.device} cannot be used here ({first_line(error)})") from error
+
+    @property
+    def where(self) -> str:
+        """The first of the devices."""
+        return self.devices[0]
 
 
 @dataclass(frozen=True)
 class Place(Files):
-    """The same, and where the tables are."""
+    """The same, where the tables are, and what measures them."""
 
     tables: Annotated[Path, typer.Option(help="Folder of the energy tables.")] = Path("tables")
+    shard: Annotated[int, typer.Option(min=1, help="Images in one file; a killed run loses at most one.")] = 1000
+    engine: Annotated[
+        str, typer.Option(metavar="local|ray", help="This machine with all its GPUs, or a Ray cluster.")
+    ] = "local"
+    address: Annotated[
+        str | None, typer.Option(help="Of the Ray cluster, such as auto; one is started here if not given.")
+    ] = None
 
 
 @dataclass(frozen=True)

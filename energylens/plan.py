@@ -1,20 +1,25 @@
-"""What is there, what is missing: a recipe against the shards on disk."""
+"""What is there, what is missing: a recipe against the shards on disk. Planning changes nothing there."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from energylens import provenance, table
 from energylens.attacks import Attack
 from energylens.data import Data
 from energylens.errors import UserError, first_line
-from energylens.options import Keep
+from energylens.options import Place
 from energylens.recipe import Recipe
+from energylens.table import Part
 
 ASIDE = "_aside"
-SHARD = 1000
-"""images in one file; at most this many rows are in memory"""
+BROKEN = "_broken-"
+"""in front of the name of a shard that cannot be read, among those that were moved aside"""
 
 
 @dataclass(frozen=True)
@@ -28,17 +33,52 @@ class Subject:
 
 @dataclass(frozen=True)
 class Task:
-    """The missing images START to STOP of one model under some attacks (None: natural)."""
+    """The missing images START to STOP of a model under an attack (None: natural): one shard to be measured."""
 
     subject: Subject
+    attack: Attack | None
     start: int
     stop: int
-    attacks: tuple[Attack | None, ...]
+    batch: int | None = None
+    """images at once in the shards that are there; None where there are none"""
+    again: bool = False
+    """whether its shard is there, and lacks what is to be kept"""
 
     @property
-    def rows(self) -> int:
-        """How many rows it will give."""
-        return (self.stop - self.start) * len(self.attacks)
+    def images(self) -> int:
+        """How many."""
+        return self.stop - self.start
+
+    @property
+    def attack_name(self) -> str:
+        """As in the table."""
+        return self.attack.name if self.attack else table.NATURAL
+
+    def __str__(self) -> str:
+        return f"{self.subject.name} under {self.attack_name}, images {self.start} to {self.stop}"
+
+
+@dataclass(frozen=True)
+class Move:
+    """A shard that is to lie elsewhere."""
+
+    path: Path
+    target: Path
+    why: str
+    """in a line for the user"""
+
+
+@dataclass
+class Plan:
+    """What one model needs."""
+
+    subject: Subject
+    there: dict[str, int] = field(default_factory=dict)
+    """attack -> images measured"""
+    seconds: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    """attack -> images and seconds of the shards that were measured on this device"""
+    tasks: list[Task] = field(default_factory=list)
+    moves: list[Move] = field(default_factory=list)
 
 
 def facts(subject: Subject, images: Data, attack: Attack | None, recipe: Recipe) -> dict[str, Any]:
@@ -51,94 +91,127 @@ def attacks_of(recipe: Recipe) -> tuple[Attack | None, ...]:
     return (None, *{attack.name: attack for attack in recipe.attacks}.values())
 
 
-def folder(points: Path, subject: Subject, attack: Attack | None) -> Path:
-    """Where the shards of a model and attack lie."""
-    return table.folder(points, subject.name, attack.name if attack else table.NATURAL)
+def folder(points: Path, task: Task) -> Path:
+    """Where the shards of a task's model and attack lie."""
+    return table.folder(points, task.subject.name, task.attack_name)
 
 
-def missing(subject: Subject, recipe: Recipe, images: Data, points: Path, keep: Keep) -> Iterator[Task]:
-    """The ranges of images that some attack lacks, attack by attack; nothing is changed on disk.
+class Planner:
+    """Holds a recipe against a folder, model by model."""
+
+    def __init__(self, recipe: Recipe, images: Data, points: Path, place: Place, kept: list[str]):
+        self.recipe, self.images, self.points, self.place, self.kept = recipe, images, points, place, kept
+
+    def plan(self, subject: Subject) -> Plan:
+        """What of a model is there, what is missing, and which shards are in the wrong place.
+
+        Raises:
+            UserError: a foreign file is in the way, or a shard lacks what is to be kept and is longer than what
+                is asked for.
+        """
+        made = Plan(subject)
+        attacks = {folder(self.points, Task(subject, attack, 0, 0)): attack for attack in attacks_of(self.recipe)}
+        natural = facts(subject, self.images, None, self.recipe)
+        same = {name: natural[name] for name in ("model_sha", "data_sha", "shuffle_seed")}
+        home = table.folder(self.points, subject.name, table.NATURAL).parent
+        for where in set(home.glob("attack=*")) - set(attacks):
+            self._right(where, same, made)
+        for where, attack in attacks.items():
+            _check_strangers(where)
+            wanted = facts(subject, self.images, attack, self.recipe)
+            found = self._right(where, wanted, made) + self._set_aside(where, provenance.key(wanted), made)
+            self._lacking(attack, found, made)
+        order = list(attacks.values())
+        made.tasks.sort(key=lambda task: (task.start, task.stop, order.index(task.attack)))
+        return made
+
+    def _right(self, where: Path, wanted: dict[str, Any], made: Plan) -> list[tuple[Part, dict]]:
+        """The shards of a folder that are whole and as wanted, with their provenance; moves for the others."""
+        right = []
+        aside = self.points / ASIDE / where.relative_to(self.points)
+        for part in table.parts(where):
+            place, about = part.path.relative_to(self.points), intact(part)
+            if about is None:
+                why = f"moved aside: {place} cannot be read; its images are measured again when they are asked for"
+                made.moves.append(Move(part.path, aside / f"{BROKEN}{part.path.name}", why))
+            elif differs := provenance.difference(about["decisive"], wanted):
+                why = f"moved aside: {place} differs in {', '.join(differs)}; it lies in {self.points / ASIDE}"
+                made.moves.append(Move(part.path, aside / part.path.name, why))
+            else:
+                right.append((part, about))
+        return right
+
+    def _set_aside(self, where: Path, key: str, made: Plan) -> list[tuple[Part, dict]]:
+        """Whole shards with this key that were set aside; moves that bring them back."""
+        found = []
+        for part in table.parts(self.points / ASIDE / where.relative_to(self.points)):
+            about = intact(part) if part.key == key else None
+            if about is not None:
+                back = where / part.path.name
+                made.moves.append(Move(part.path, back, f"brought back: {back.relative_to(self.points)}"))
+                found.append((part, about))
+        return found
+
+    def _lacking(self, attack: Attack | None, found: list[tuple[Part, dict]], made: Plan) -> None:
+        """Tasks for the images that no shard has, or whose shard lacks what is to be kept."""
+        subject, total, name = made.subject, len(self.images), attack.name if attack else table.NATURAL
+        device = self.place.where.split(":")[0]
+        batch = None
+        for part, about in found:
+            if about["software"]["device"].split(":")[0] == device:
+                batch = about["batch"]
+                made.seconds.setdefault(name, []).append((part.stop - part.start, about.get("seconds", 0.0)))
+            if not set(self.kept) <= set(about["kept"]):
+                if part.stop > total:
+                    raise UserError(f"{part.path} was measured without {self.kept[0]}; ask for --samples {part.stop}")
+                made.tasks.append(Task(subject, attack, part.start, part.stop, batch, again=True))
+        have = [(part.start, part.stop) for part, _ in found]
+        missing = list(gaps(have, total, self.place.shard))
+        made.there[name] = total - sum(stop - start for start, stop in missing)
+        made.tasks += [Task(subject, attack, start, stop, batch) for start, stop in missing]
+
+
+def intact(part: Part) -> dict[str, Any] | None:
+    """A shard's provenance, from its footer; None where that cannot be read.
 
     Raises:
-        UserError: a shard is broken, or lacks what is to be kept and is longer than what is asked for.
+        UserError: it is no shard of ours, or not of the images that its name says.
     """
-    lacking: dict[tuple[int, int], list[Attack | None]] = {}
-    for attack in attacks_of(recipe):
-        have = []
-        for part in _usable_parts(subject, images, attack, recipe, points):
-            have.append((part.start, part.stop))
-            if keep.names and not set(keep.names) <= set(table.provenance(part.path)["kept"]):
-                if part.stop > len(images):
-                    raise UserError(f"{part.path} was measured without {keep.names[0]}; ask for --samples {part.stop}")
-                lacking.setdefault((part.start, part.stop), []).append(attack)  # again, in its place
-        for gap in gaps(have, len(images)):
-            lacking.setdefault(gap, []).append(attack)
-    for (start, stop), missed in sorted(lacking.items()):
-        together = 2 if missed[0] is None else 1  # the natural images come with the first attack
-        yield Task(subject, start, stop, tuple(missed[:together]))
-        for attack in missed[together:]:
-            yield Task(subject, start, stop, (attack,))
+    try:
+        footer = pq.read_metadata(part.path)
+    except PermissionError as error:
+        raise UserError(f"{part.path} may not be read ({first_line(error)}); change its permissions") from error
+    except (OSError, pa.ArrowException):
+        return None
+    stored = (footer.metadata or {}).get(b"energylens")
+    if stored is None:
+        raise UserError(f"{part.path} is no energy table of ours; move it out of the folder")
+    about = json.loads(stored)
+    if (about["key"], footer.num_rows) != (part.key, about.get("rows", part.stop - part.start)):
+        raise UserError(f"{part.path} does not hold what its name says; delete it and measure it again")
+    return about
+
+
+def _check_strangers(where: Path) -> None:
+    known = {part.path for part in table.parts(where)}
+    for path in where.glob("[!._]*"):
+        if path not in known:
+            raise UserError(f"{path} is no shard of ours, and readers take it for one; move it out of the folder")
 
 
 def cuts(tasks: list[Task]) -> Iterator[tuple[str, int]]:
     """Attacks whose results depend on the batch, where a task begins within one of their batches."""
     for task in tasks:
-        for attack in task.attacks:
-            if attack and attack.batch and task.start % attack.batch:
-                yield attack.name, task.start
+        if task.attack and task.attack.batch and task.start % task.attack.batch:
+            yield task.attack_name, task.start
 
 
-def _usable_parts(
-    subject: Subject, images: Data, attack: Attack | None, recipe: Recipe, points: Path
-) -> list[table.Part]:
-    """Whole shards with the right key, in their folder or set aside."""
-    where, wanted = folder(points, subject, attack), provenance.key(facts(subject, images, attack, recipe))
-    found = table.parts(where) + table.parts(points / ASIDE / where.relative_to(points))
-    right = [part for part in found if part.key == wanted]
-    for part in right:
-        table.check_whole(part)
-    return list({(part.start, part.stop): part for part in reversed(right)}.values())
-
-
-def gaps(have: list[tuple[int, int]], total: int) -> Iterator[tuple[int, int]]:
-    """What of 0 to `total` is not covered, cut at multiples of SHARD."""
+def gaps(have: list[tuple[int, int]], total: int, shard: int) -> Iterator[tuple[int, int]]:
+    """What of 0 to `total` is not covered, cut at multiples of `shard`."""
     position = 0
     for start, stop in [*sorted(have), (total, total)]:
         while position < min(start, total):
-            end = min(start, total, (position // SHARD + 1) * SHARD)
+            end = min(start, total, (position // shard + 1) * shard)
             yield position, end
             position = end
         position = max(position, stop)
-
-
-def tidy(subject: Subject, recipe: Recipe, images: Data, points: Path, say: Callable[[str], None]) -> None:
-    """Leave only this model's and these images' shards under its name; bring back those that were set aside.
-
-    Raises:
-        UserError: a foreign file is in the way, or the folder cannot be written.
-    """
-    expected = {
-        folder(points, subject, attack): facts(subject, images, attack, recipe) for attack in attacks_of(recipe)
-    }
-    same = {name: expected[folder(points, subject, None)][name] for name in ("model_sha", "data_sha", "shuffle_seed")}
-    for where in sorted(folder(points, subject, None).parent.glob("attack=*")):
-        for part in table.parts(where):
-            found, wanted = table.provenance(part.path)["decisive"], expected.get(where, same)
-            differs = provenance.difference(found, wanted)
-            if differs:
-                place = part.path.relative_to(points)
-                _move(part.path, points / ASIDE / place)
-                say(f"moved aside: {place} differs in {', '.join(differs)}; it lies in {points / ASIDE}")
-    for where, wanted in expected.items():
-        for part in table.parts(points / ASIDE / where.relative_to(points)):
-            if part.key == provenance.key(wanted):
-                _move(part.path, where / part.path.name)
-                say(f"brought back: {(where / part.path.name).relative_to(points)}")
-
-
-def _move(path: Path, target: Path) -> None:
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        path.replace(target)
-    except OSError as error:
-        raise UserError(f"cannot move {path} to {target} ({first_line(error)})") from error

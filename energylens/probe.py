@@ -32,9 +32,10 @@ def probe(
             metavar="points|steps|forces", help="Where attacks end, every step, or each update's direction too."
         ),
     ] = None,
+    dry_run: options.DryRun = False,
 ) -> None:
     """Record E(x) and E(x, y) of natural and attacked images; what is there is not measured again."""
-    from energylens import measure
+    from energylens import estimate, measure, progress
 
     for text in attack or []:
         for name in ("eps", "seed"):
@@ -44,8 +45,12 @@ def probe(
     recipe = recipe.override(**vars(choice))
     if record:
         recipe = dataclasses.replace(recipe, record=record)
-    measure.run(recipe, analysis, place, keep, command.progress)
-    print(f"table: {place.tables / analysis / recipe.folder}")
+    if dry_run:
+        estimate.show(recipe, analysis, place, keep)
+        return
+    points = place.tables / analysis / recipe.folder
+    measure.run(recipe, analysis, place, keep, progress.shown)
+    print(f"table: {points}")
 
 
 def _recipe(analysis: str, scale: str | None, choice: options.Choice, chosen: tuple[attacks.Attack, ...]) -> Recipe:

@@ -44,6 +44,12 @@ class Recipe:
         """`points` or `steps`, where its shards lie."""
         return RECORDS[self.record]
 
+    @property
+    def names(self) -> tuple[list[str], list[str]]:
+        """Of its models and of its attacks, as in its table."""
+        attacks = dict.fromkeys(attack.name for attack in self.attacks)
+        return [references.named(reference)[0] for reference in self.models], list(attacks)
+
     def override(
         self,
         models: list[str] | None = None,

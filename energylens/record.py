@@ -109,11 +109,9 @@ def check_points(x_adv: Tensor, delta: Tensor, attack: Attack) -> None:
         raise UserError(f"attack {attack.name} left [0, 1]: pixels from {x_adv.min():.4f} to {x_adv.max():.4f}")
 
 
-def joined(batches: list[dict[str, Any]], constants: dict[str, Any]) -> dict[str, Any]:
-    """Batches one behind the other, with the columns that are the same in every row."""
-    rows = {name: _behind_one_another([batch[name] for batch in batches]) for name in batches[0]}
-    length = len(rows["sample"])
-    return rows | {name: [value] * length for name, value in constants.items()}
+def joined(batches: list[dict[str, Any]]) -> dict[str, Any]:
+    """Batches one behind the other."""
+    return {name: _behind_one_another([batch[name] for batch in batches]) for name in batches[0]}
 
 
 def _behind_one_another(chunks: list) -> Any:

@@ -62,10 +62,10 @@ def test_drawn_images_are_other_data(toy, tmp_path):
 
 
 def test_shards_hold_at_most_a_thousand_images():
-    assert list(plan.gaps([], 2500)) == [(0, 1000), (1000, 2000), (2000, 2500)]
-    assert list(plan.gaps([(0, 300)], 2500)) == [(300, 1000), (1000, 2000), (2000, 2500)]
-    assert list(plan.gaps([(300, 1000), (0, 100)], 1000)) == [(100, 300)]
-    assert list(plan.gaps([(0, 1000)], 300)) == []
+    assert list(plan.gaps([], 2500, 1000)) == [(0, 1000), (1000, 2000), (2000, 2500)]
+    assert list(plan.gaps([(0, 300)], 2500, 1000)) == [(300, 1000), (1000, 2000), (2000, 2500)]
+    assert list(plan.gaps([(300, 1000), (0, 100)], 1000, 1000)) == [(100, 300)]
+    assert list(plan.gaps([(0, 1000)], 300, 1000)) == []
 
 
 def test_logits_and_images_are_kept_on_request(toy, tmp_path):
@@ -112,11 +112,28 @@ def test_keeping_more_never_doubles_a_row(toy, tmp_path):
 
 
 @pytest.mark.parametrize("share", [0, 0.5])
-def test_a_damaged_shard_is_named(toy, tmp_path, share):
-    run(toy, tmp_path)
+def test_a_damaged_shard_is_set_aside_and_measured_again(toy, tmp_path, share):
+    first, said = run(toy, tmp_path), []
     path = sorted(files(tmp_path))[1]
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(UserError, match="cannot be read") as error:
-        run(toy, tmp_path)
-    assert path.name in str(error.value)
+    pd.testing.assert_frame_equal(run(toy, tmp_path, say=said.append), first)
+    assert f"{path.name} cannot be read" in said[1]
+    aside = list((tmp_path / "tables" / "test" / "points" / "_aside").rglob("*.parquet"))
+    assert [file.read_bytes() for file in aside] == [content[: int(share * len(content))]]
+
+
+@pytest.mark.parametrize("name", ["part-00000000-0-6.parquet", "mine.parquet", "notes.txt"])
+def test_a_foreign_file_is_named_before_anything_is_measured(toy, tmp_path, name):
+    run(toy, tmp_path)
+    before = files(tmp_path)
+    stranger = next(iter(before)).with_name(name)
+    if name.endswith(".parquet"):
+        pd.DataFrame({"energy": [0.0]}).to_parquet(stranger)
+    else:
+        stranger.write_text("to do")
+    with pytest.raises(UserError, match="move it out of the folder") as error:
+        run(toy.override(samples=10), tmp_path)
+    assert str(stranger) in str(error.value)
+    stranger.unlink()
+    assert files(tmp_path) == before

@@ -1,0 +1,69 @@
+"""Where shards are measured: in this process, on all GPUs of this machine, or on a Ray cluster.
+
+An engine takes tasks from a `Todo` and yields each with its shard, or with the reason why there is none. It
+writes nothing: whoever planned the work does.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from energylens.errors import unknown
+from energylens.options import Place
+from energylens.plan import Task
+from energylens.progress import Watch
+from energylens.todo import Todo
+from energylens.work import Failure, Job, Shard
+
+Done = Iterator[tuple[Task, Shard | Failure]]
+PAUSE = 1.0
+"""seconds between two looks at what others are at"""
+
+
+def engine(place: Place) -> Callable[[Job, Todo, Watch], Done]:
+    """The engine that is asked for.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    if place.engine == "ray":
+        from energylens.engines import cluster
+
+        return cluster.run
+    if place.engine != "local":
+        raise unknown("engine", place.engine, ("local", "ray"))
+    from energylens.engines import local
+
+    return local.several if len(place.devices) > 1 else local.one
+
+
+def spread(
+    submit: Callable[[Task], Any],
+    collect: Callable[[list], list],
+    result: Callable[[Any], Shard | Failure],
+    slots: int,
+    todo: Todo,
+    watch: Watch,
+) -> Done:
+    """Keep `slots` tasks with workers elsewhere until all are done.
+
+    Args:
+        submit: gives a task away; what it returns stands for it.
+        collect: those of the tasks given away that are done, after PAUSE seconds at the latest.
+        result: of one that is done.
+        slots: how many tasks are given away at once.
+        todo: the tasks.
+        watch: told of each.
+    """
+    flying: dict[Any, Task] = {}
+    while todo or flying:
+        while len(flying) < slots and (task := todo.take()) is not None:
+            watch.begin(task)
+            flying[submit(task)] = task
+        if not flying:
+            time.sleep(PAUSE)
+        for handle in collect(list(flying)) if flying else []:
+            task, outcome = flying.pop(handle), result(handle)
+            if isinstance(outcome, Shard):
+                watch.advance(task, task.images, outcome.seconds)
+            yield task, outcome

@@ -1,0 +1,86 @@
+"""This machine: one device in this process, or a process for each of several GPUs."""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from multiprocessing import connection
+
+from energylens import engines, work
+from energylens.engines import Done
+from energylens.errors import UserError
+from energylens.plan import Task
+from energylens.progress import Watch
+from energylens.todo import Todo
+from energylens.work import Failure, Job, Shard, Worker
+
+_worker: Worker | Failure
+"""of a process that `several` has started"""
+
+
+def one(job: Job, todo: Todo, watch: Watch) -> Done:
+    """One task after the other, on the one device."""
+    worker = Worker(job, job.place.where)
+    while todo:
+        task = todo.take()
+        if task is None:
+            time.sleep(engines.PAUSE)
+            continue
+        watch.begin(task)
+        yield task, worker.attempt(task, partial(watch.advance, task))
+
+
+def several(job: Job, todo: Todo, watch: Watch) -> Done:
+    """A process for each device.
+
+    Raises:
+        UserError: one of them died.
+    """
+    context = multiprocessing.get_context("spawn")
+    devices = context.SimpleQueue()
+    for device in job.place.devices:
+        devices.put(device)
+    count = len(job.place.devices)
+    before = set(multiprocessing.active_children())
+    with ProcessPoolExecutor(count, context, initializer=_start, initargs=(job, devices)) as pool:
+        try:
+            yield from engines.spread(lambda task: pool.submit(_attempt, task), _collect, _result, count, todo, watch)
+        except BaseException:  # GeneratorExit is one: a shard could not be written
+            for child in set(multiprocessing.active_children()) - before:
+                child.kill()
+            raise
+
+
+def _start(job: Job, devices) -> None:
+    """Be a worker: gone with the process that started it, and silent at Ctrl-C, which that one hears too."""
+    global _worker
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=lambda: (connection.wait([parent.sentinel]), os._exit(1)), daemon=True).start()
+    try:
+        _worker = work.begin(job, devices.get())
+    except UserError as error:
+        _worker = Failure(str(error))
+
+
+def _attempt(task: Task) -> Shard | Failure:
+    return _worker if isinstance(_worker, Failure) else _worker.attempt(task, lambda images: None)
+
+
+def _collect(futures: list[Future]) -> list[Future]:
+    return list(wait(futures, engines.PAUSE, FIRST_COMPLETED).done)
+
+
+def _result(future: Future) -> Shard | Failure:
+    try:
+        return future.result()
+    except BrokenProcessPool as error:
+        raise UserError(
+            "a worker process was killed (out of memory?); whole shards are kept: the same command goes on, "
+            "with --batch 64 it needs less memory"
+        ) from error

@@ -1,0 +1,55 @@
+"""Tasks to be handed out: each to one probe, whichever is first."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from energylens import plan, table
+from energylens.lock import Lock
+from energylens.plan import Task
+from energylens.progress import Watch
+
+
+class Todo:
+    """The tasks of a run. What another probe is at comes last, and only what of it that one left."""
+
+    def __init__(self, tasks: list[Task], points: Path, lock: Lock, key: Callable[[Task], str], watch: Watch):
+        self.waiting = deque(tasks)
+        self.points, self.lock, self.key, self.watch = points, lock, key, watch
+
+    def __bool__(self) -> bool:
+        return bool(self.waiting)
+
+    def take(self) -> Task | None:
+        """A task that nobody else is at, now one's own; None while there is none."""
+        busy = 0
+        while busy < len(self.waiting):
+            task = self.waiting.popleft()
+            if not self.lock.take(plan.folder(self.points, task), task.start, task.stop):
+                self.waiting.append(task)
+                busy += 1
+                continue
+            rest = self._rest(task)
+            if rest == [task]:
+                return task
+            self.done(task)
+            self.waiting.extendleft(reversed(rest))
+            self.watch.elsewhere(task, task.images - sum(left.images for left in rest))
+        if self.waiting:
+            self.watch.waits(self.waiting[0])
+        return None
+
+    def done(self, task: Task) -> None:
+        """Its shard is written, or it failed."""
+        self.lock.give_back(plan.folder(self.points, task), task.start, task.stop)
+
+    def _rest(self, task: Task) -> list[Task]:
+        """What of a task is missing still."""
+        if task.again:
+            return [task]
+        key = self.key(task)
+        parts = table.parts(plan.folder(self.points, task))
+        there = [(part.start, part.stop) for part in parts if part.key == key]
+        gaps = plan.gaps([(0, task.start), *there], task.stop, task.stop)
+        return [replace(task, start=start, stop=stop) for start, stop in gaps]

@@ -15,6 +15,9 @@ EVERY = 30.0
 class Watch:
     """Sees a run, and shows nothing."""
 
+    workers = 1
+    """how many tasks are measured at once"""
+
     def begin(self, task: Task) -> None:
         """A worker has it."""
 
@@ -75,7 +78,7 @@ class Count(Watch):
         """Where the run stands."""
         done, spent = self.images - sum(self.left.values()), time.monotonic() - self.began
         left = self.rates.left(self.left.items())
-        ahead = "" if left is None else f", {spoken(left / max(1, len(self.signs)))} left"
+        ahead = "" if left is None else f", {spoken(left / self.workers)} left"
         now = f"; {next(iter(self.signs))}" if self.signs else ""
         shards, rows = f"{self.done} of {self.shards} shards", f"{done:,} of {self.images:,} rows"
         return f"{shards}, {rows}, {done / spent:.1f} rows/s{ahead}{now}"

@@ -44,13 +44,12 @@ def test_lines_now_and_then_with_rates_and_time_left(plans, clock, capsys):
 
 def test_two_workers_need_half_the_time(plans, clock):
     count = progress.Count(plans)
-    for task in (SECOND, THIRD):
-        count.begin(task)
-    clock[0] = 50
-    count.advance(SECOND, 50)
-    count.left["net", "natural"] = 0
-    assert "125.0" not in count.line()
-    assert "125 s left" in count.line().replace("2.1 min", "125 s")  # 250 images of 1 s
+    count.workers = 2
+    count.elsewhere(FIRST, 100)
+    count.begin(SECOND)
+    clock[0] = 100
+    count.advance(SECOND, 80)  # 1.25 s an image, and 220 are left: 275 s for one worker
+    assert "2.3 min left" in count.line()
 
 
 def test_what_another_probe_measured_is_counted_and_not_timed(plans, clock, capsys):

@@ -41,23 +41,24 @@ def spread(
     submit: Callable[[Task], Any],
     collect: Callable[[list], list],
     result: Callable[[Any], Shard | Failure],
-    slots: int,
+    workers: Callable[[], int],
     todo: Todo,
     watch: Watch,
 ) -> Done:
-    """Keep `slots` tasks with workers elsewhere until all are done.
+    """Keep workers elsewhere busy until all tasks are done: each with one task, and one more waits for it.
 
     Args:
         submit: gives a task away; what it returns stands for it.
         collect: those of the tasks given away that are done, after PAUSE seconds at the latest.
         result: of one that is done.
-        slots: how many tasks are given away at once.
+        workers: how many there are now.
         todo: the tasks.
         watch: told of each.
     """
     flying: dict[Any, Task] = {}
     while todo or flying:
-        while len(flying) < slots and (task := todo.take()) is not None:
+        watch.workers = workers()
+        while len(flying) < 2 * watch.workers and (task := todo.take()) is not None:
             watch.begin(task)
             flying[submit(task)] = task
         if not flying:

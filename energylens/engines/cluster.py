@@ -25,7 +25,7 @@ def run(job: Job, todo: Todo, watch: Watch) -> Done:
     """
     ray, mine = _connect(job.place.address)
     try:
-        device, need, slots = _need(ray, job)
+        device, need = _need(ray, job)
         order = ray.put((job, device))
         attempt = ray.remote(max_retries=RETRIES, **need)(_attempt)
 
@@ -35,7 +35,10 @@ def run(job: Job, todo: Todo, watch: Watch) -> Done:
         def result(handle) -> Shard | Failure:
             return _result(ray, handle)
 
-        yield from engines.spread(lambda task: attempt.remote(order, task), collect, result, 2 * slots, todo, watch)
+        def workers() -> int:
+            return _slots(ray, need)
+
+        yield from engines.spread(lambda task: attempt.remote(order, task), collect, result, workers, todo, watch)
     finally:
         if mine:
             ray.shutdown()
@@ -61,23 +64,30 @@ def _connect(address: str | None) -> tuple[Any, bool]:
     return ray, True
 
 
-def _need(ray, job: Job) -> tuple[str, dict[str, float], int]:
-    """The device of all tasks, what of a machine each takes, and how many run at once."""
-    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    asked = job.place.device
-    gpus = int(sum(machine.get("GPU", 0) for machine in machines))
-    if asked != "cpu" and gpus:
-        return asked or "cuda", {"num_gpus": 1, "num_cpus": 1}, gpus
+def _machines(ray) -> list[dict[str, float]]:
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def _slots(ray, need: dict[str, int]) -> int:
+    """How many tasks run at once now; clusters grow and shrink."""
+    kind, amount = ("GPU", need["num_gpus"]) if "num_gpus" in need else ("CPU", need["num_cpus"])
+    return max(1, int(sum(machine.get(kind, 0) // amount for machine in _machines(ray))))
+
+
+def _need(ray, job: Job) -> tuple[str, dict[str, int]]:
+    """The device of all tasks, and what of a machine each takes."""
+    asked, machines = job.place.device, _machines(ray)
+    if asked != "cpu" and any(machine.get("GPU", 0) for machine in machines):
+        return "cuda", {"num_gpus": 1, "num_cpus": 1}
     if asked not in (None, "cpu"):
         raise UserError(f"no machine of the Ray cluster has a GPU for --device {asked}; take --device cpu")
-    slots = int(sum(machine.get("CPU", 0) // job.threads for machine in machines))
-    if slots == 0:
-        largest = int(max(machine.get("CPU", 0) for machine in machines))
+    largest = int(max(machine.get("CPU", 0) for machine in machines))
+    if largest < job.threads:
         raise UserError(
             f"a shard takes {job.threads} threads, as here, and the cluster's largest machine has {largest} CPUs; "
             f"put OMP_NUM_THREADS={max(1, largest)} in front of the command"
         )
-    return "cpu", {"num_cpus": job.threads}, slots
+    return "cpu", {"num_cpus": job.threads}
 
 
 def _attempt(order: tuple[Job, str], task: Task) -> Shard | Failure:

@@ -48,7 +48,9 @@ def several(job: Job, todo: Todo, watch: Watch) -> Done:
     before = set(multiprocessing.active_children())
     with ProcessPoolExecutor(count, context, initializer=_start, initargs=(job, devices)) as pool:
         try:
-            yield from engines.spread(lambda task: pool.submit(_attempt, task), _collect, _result, count, todo, watch)
+            yield from engines.spread(
+                lambda task: pool.submit(_attempt, task), _collect, _result, lambda: count, todo, watch
+            )
         except BaseException:  # GeneratorExit is one: a shard could not be written
             for child in set(multiprocessing.active_children()) - before:
                 child.kill()

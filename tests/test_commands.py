@@ -76,6 +76,17 @@ def test_no_measure_refuses_a_table_of_other_data(capsys):
     assert "no table of 'SAT' under 'pgd-eps0.1'" in capsys.readouterr().err
 
 
+def test_a_dry_run_says_what_is_missing_and_writes_nothing(capsys):
+    assert run(figure, "fig4", "--samples", "20", "--models", "demo:sat", "--dry-run") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "images: digits, first 20 of 500 test images"
+    assert lines[-1].startswith("missing: 2 shards, 40 rows; about ")
+    probed = ("mine", "--models", "demo:sat", "--data", "digits:test", "--attack", "fgsm:eps=0.2", "--samples", "20")
+    assert run(probe, *probed, "--shard", "10", "--dry-run") == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("missing: 4 shards, 40 rows; about ")
+    assert list(Path().iterdir()) == []
+
+
 def test_several_formats():
     assert run(figure, *FIGURE, "--format", "svg", "--format", "pdf") == 0
     assert sorted(path.name for path in Path("out").iterdir()) == ["fig4.pdf", "fig4.svg"]

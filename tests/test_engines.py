@@ -141,6 +141,12 @@ def here() -> dict[str, str]:
     return {"PYTHONPATH": str(Path(measure.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
 
 
+def test_without_ray_the_extra_is_named(toy, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UserError, match=r"--engine ray needs Ray; type: pip install 'energylens\[cluster\]'"):
+        measure.run(toy, "test", Place(tables=tmp_path / "tables", engine="ray"))
+
+
 def test_an_unknown_engine(toy, tmp_path):
     with pytest.raises(UserError, match=r"unknown engine 'slurm'.*local, ray"):
         measure.run(toy, "test", Place(tables=tmp_path / "tables", engine="slurm"))

@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 from probing import files, recipe, run
 
-from energylens import measure, table
+from energylens import engines, measure, table
 from energylens.attacks import APGD, PGD
+from energylens.engines import local
 from energylens.errors import UserError
 from energylens.options import Place
 from energylens.recipe import Recipe
@@ -64,6 +65,17 @@ def test_an_image_that_does_not_fit_at_all(toy_net, npz, tmp_path):
     body = TOO_MANY.replace("len(x) > 4", "len(x) != 2")
     with pytest.raises(UserError, match="not even one image fits into the memory of cpu"):
         run(recipe(toy_net(body), npz, samples=5), tmp_path)
+
+
+def test_all_gpus_of_a_machine_unless_one_is_named(monkeypatch):
+    """As torch would tell it on a machine with three."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
+    assert Place().devices == ["cuda:0", "cuda:1", "cuda:2"]
+    assert Place().where == "cuda:0"
+    assert engines.engine(Place()) is local.several
+    assert Place(device="cpu").devices == ["cpu"]
+    assert engines.engine(Place(device="cpu")) is local.one
 
 
 def on_two(tmp_path: Path, say=print) -> pd.DataFrame:

@@ -109,5 +109,5 @@ def _result(ray, handle) -> Shard | Failure:
         raise UserError(
             f"a worker of the cluster failed ({first_line(error.cause)}); is energylens installed there?"
         ) from error
-    except (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError, ray.exceptions.RayError) as error:
+    except ray.exceptions.RayError as error:
         return Failure(f"lost with its worker, {RETRIES + 1} times ({first_line(error)})")

@@ -1,5 +1,6 @@
 """Where things are: the shipped analyses and figures, a user's Python files, the cache."""
 
+import importlib
 import importlib.util
 import os
 import sys
@@ -98,6 +99,18 @@ def function_of(module: ModuleType, name: str, where: str) -> Callable[[], Any]:
         known = [key for key, thing in vars(module).items() if callable(thing) and not key.startswith("_")]
         raise unknown(f"function in {where}", name, known)
     return getattr(module, name)
+
+
+def module(name: str, wanted: str) -> ModuleType:
+    """A module of an installed package, or of this folder.
+
+    Raises:
+        UserError: it cannot be imported; `wanted` says for what.
+    """
+    try:
+        return importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        raise UserError(f"cannot import '{name}' of {wanted} ({first_line(error)})") from error
 
 
 def called(reference: str, function: Callable[[], Any]) -> Any:

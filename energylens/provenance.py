@@ -1,6 +1,5 @@
 """What a shard of a table was measured from: its key, and the record stored in the file."""
 
-import dataclasses
 import hashlib
 import json
 import platform
@@ -17,7 +16,7 @@ def settings(attack: Attack | None) -> dict[str, Any] | None:
     """An attack's class, version and settings; None for natural images."""
     if attack is None:
         return None
-    chosen = {name: value for name, value in dataclasses.asdict(attack).items() if value is not None}
+    chosen = {name: value for name, value in attack.facts.items() if value is not None}
     if hasattr(attack, "step"):
         chosen["step_size"] = attack.step  # left out or spelled out, it is one attack
     return {"class": type(attack).__name__, "version": attack.version, **chosen}

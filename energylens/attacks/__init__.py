@@ -15,6 +15,8 @@ from energylens.attacks.cw import CW as CW
 from energylens.attacks.fab import FAB as FAB
 from energylens.attacks.fgsm import FGSM as FGSM
 from energylens.attacks.hepgd import HEPGD as HEPGD
+from energylens.attacks.own import Own as Own
+from energylens.attacks.own import load
 from energylens.attacks.pgd import PGD as PGD
 from energylens.attacks.square import Square as Square
 from energylens.errors import UserError, unknown
@@ -29,11 +31,14 @@ REMEDIES = {
 
 
 def parse(text: str) -> Attack:
-    """The attack of a reference such as `pgd` or `pgd:steps=50:norm=l2`.
+    """The attack of a reference such as `pgd`, `pgd:steps=50:norm=l2` or `mine.py:attack:eps=8/255`.
 
     Raises:
         UserError: unknown attack or setting, or a value that the attack refuses.
     """
+    own = re.fullmatch(r"(.+?\.py:\w+|[A-Za-z_][\w.]*:\w+)((:.*)?)", text)
+    if own and text.partition(":")[0] not in ATTACKS:
+        return load(own[1], spec.parse(f"attack{own[2]}")[1])
     name, settings = spec.parse(text)
     if name not in ATTACKS:
         raise unknown("attack", name, ATTACKS)

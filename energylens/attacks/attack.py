@@ -89,6 +89,11 @@ class Attack:
         """Whether it takes steps up a loss, `objective`, whose directions can be compared with gradients."""
         return self.observed and type(self).objective is not Attack.objective
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """All settings that decide its points; part of a table's key."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
     def objective(self, model, x: Tensor, y: Tensor, target: Tensor | None) -> Loss:
         """What it climbs: logits at x* [B, K] -> [B]. Only for attacks with forces."""
         raise NotImplementedError

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 import time
@@ -12,7 +13,7 @@ from multiprocessing import connection
 
 from energylens import engines, work
 from energylens.engines import Done
-from energylens.errors import UserError
+from energylens.errors import UserError, first_line
 from energylens.plan import Task
 from energylens.progress import Watch
 from energylens.todo import Todo
@@ -38,8 +39,9 @@ def several(job: Job, todo: Todo, watch: Watch) -> Done:
     """A process for each device.
 
     Raises:
-        UserError: one of them died.
+        UserError: one of them died, or an attack is known to this process alone.
     """
+    _check_travels(job)
     context = multiprocessing.get_context("spawn")
     devices = context.SimpleQueue()
     for device in job.place.devices:
@@ -55,6 +57,15 @@ def several(job: Job, todo: Todo, watch: Watch) -> Done:
             for child in set(multiprocessing.active_children()) - before:
                 child.kill()
             raise
+
+
+def _check_travels(job: Job) -> None:
+    try:
+        pickle.dumps(job)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise UserError(
+            f"an attack cannot travel to other processes ({first_line(error)}); put it into a file: FILE.py:function"
+        ) from error
 
 
 def _start(job: Job, devices) -> None:

@@ -11,19 +11,21 @@
 `NAME=REFERENCE` gives a model a display name.
 """
 
+import copy
 import difflib
-import importlib
 import re
 from pathlib import Path
 
 from torch import nn
 
 from energylens import paths
-from energylens.errors import UserError, first_line, unknown
+from energylens.errors import UserError, unknown
 from energylens.models import architectures, files, robustbench
 from energylens.references import named, run_command
 
 KINDS = ("demo", "robustbench")
+GIVEN: dict[str, nn.Module] = {}
+"""networks that have no reference but this process's"""
 ZOO = Path(__file__).parent / "zoo"
 FORMS = (
     "demo:NAME, robustbench:DATASET/THREAT/NAME, FILE.py:function, FILE.safetensors or weights.pt@resnet18:classes=10"
@@ -46,6 +48,8 @@ def load(reference: str, *, model_dir: Path | None = None, trust: bool = False) 
         return files.own(demo(reference.removeprefix("demo:")))
     if reference.startswith("robustbench:"):
         return robustbench.load(reference, model_dir or paths.model_dir(), trust)
+    if reference.startswith("given:"):
+        return _given(reference.removeprefix("given:"))
     if ".py:" in reference:
         path, _, function = reference.partition(".py:")
         return _network(reference, paths.call(Path(f"{path}.py"), function))
@@ -64,6 +68,18 @@ def load(reference: str, *, model_dir: Path | None = None, trust: bool = False) 
         command = run_command(reference)
         raise UserError(f"no such checkpoint: {reference}" + (f"; train it: {command}" if command else ""))
     raise UserError(f"'{reference}' is no model reference; write {FORMS}")
+
+
+def give(name: str, net: nn.Module) -> str:
+    """A reference for a network of this process, as it is now; other processes cannot load it."""
+    GIVEN[name] = copy.deepcopy(net).cpu()
+    return f"{name}=given:{name}"
+
+
+def _given(name: str) -> nn.Module:
+    if name not in GIVEN:
+        raise UserError(f"network '{name}' is known to the process that made it alone; give FILE.py:function instead")
+    return copy.deepcopy(GIVEN[name]).eval()
 
 
 def demo(name: str) -> Path:
@@ -109,11 +125,11 @@ def prepare(references: tuple[str, ...], model_dir: Path | None = None) -> None:
 def _imported(reference: str):
     module, _, function = reference.partition(":")
     try:
-        found = importlib.import_module(module)
-    except (Exception, SystemExit) as error:
+        found = paths.module(module, f"model {reference}")
+    except UserError as error:
         if difflib.get_close_matches(module, KINDS):
             raise unknown("kind of model reference", module, KINDS) from error
-        raise UserError(f"cannot import '{module}' of model {reference} ({first_line(error)})") from error
+        raise
     return paths.function_of(found, function, module)
 
 

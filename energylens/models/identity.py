@@ -35,6 +35,15 @@ def sha(net: nn.Module) -> str:
     return digest.hexdigest()
 
 
+def code(function: Any) -> str:
+    """SHA-256 over the code of a function or callable object, with what it reaches in its own file."""
+    text = _text(function)
+    if not isinstance(function, types.FunctionType | functools.partial):
+        own = [base for base in type(function).__mro__ if not _foreign(base)]
+        text += "".join(_text({key: value for key, value in vars(base).items() if key not in LANGUAGE}) for base in own)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def _foreign(cls: type) -> bool:
     return cls.__module__.split(".")[0] in ("torch", "builtins", "typing", "abc")
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from energylens import command, figure, models_command, probe
+from energylens import command, figure, models_command, probe, table_command
 
 
 def app() -> typer.Typer:
@@ -11,6 +11,7 @@ def app() -> typer.Typer:
     group.command()(figure.figure)
     group.command()(probe.probe)
     group.add_typer(models_command.app, name="models")
+    group.add_typer(table_command.app, name="table")
     return group
 
 

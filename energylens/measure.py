@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from energylens import compact, engines, lock, models, paths, plan, progress, provenance, references, table
 from energylens import data as datasets
-from energylens import engines, lock, models, paths, plan, progress, provenance, references, table
 from energylens.atomic import check_writable
 from energylens.data import Data
 from energylens.errors import UserError
@@ -82,6 +82,7 @@ def run(
     check_writable(ready.points, "--tables")
     say(f"images: {ready.images.name}, {ready.images.selection}")
     failures = []
+    compact.recover(ready.points)
     with lock.at_work(ready.points, say) as locked:
         plans = ready.plans()
         tidy([move for made in plans for move in made.moves], locked, say)

@@ -21,7 +21,7 @@ def probe(
     analysis: Annotated[str, typer.Argument(help="A shipped analysis, or a name of your own for the table.")] = "probe",
     attack: Annotated[
         list[str] | None,
-        typer.Option("--attack", help="Such as pgd or pgd:norm=l2:eps=0.5; repeat for more."),
+        typer.Option("--attack", help="Such as pgd, pgd:norm=l2:eps=0.5 or mine.py:function; repeat for more."),
     ] = None,
     scale: Annotated[
         str | None, typer.Option(metavar="demo|paper", help="Which recipe of a shipped analysis; demo if not given.")
@@ -35,7 +35,7 @@ def probe(
     dry_run: options.DryRun = False,
 ) -> None:
     """Record E(x) and E(x, y) of natural and attacked images; what is there is not measured again."""
-    from energylens import estimate, measure, progress
+    from energylens import estimate, measure, progress, summary
 
     for text in attack or []:
         for name in ("eps", "seed"):
@@ -50,6 +50,7 @@ def probe(
         return
     points = place.tables / analysis / recipe.folder
     measure.run(recipe, analysis, place, keep, progress.shown)
+    print(*summary.lines(summary.of(points, *recipe.names)), sep="\n")
     print(f"table: {points}")
 
 

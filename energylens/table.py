@@ -4,30 +4,30 @@ Files lie as `points/model=NAME/attack=NAME/part-KEY-START-STOP.parquet`, so tha
 `pandas.read_parquet(DIR / "points")` simply works. Names that begin with `_` or `.` are skipped by readers.
 """
 
-import json
+import itertools
 import re
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
-from urllib.parse import quote
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.dataset as ds
+from pyarrow.fs import LocalFileSystem
 
-from energylens.atomic import whole
-from energylens.errors import UserError, first_line
-from energylens.schema import MEASURED, NATURAL, SCHEMA, STEPS
-
-
-class Part(NamedTuple):
-    """One shard on disk: images START to STOP of a selection, measured under KEY."""
-
-    path: Path
-    key: str
-    start: int
-    stop: int
+from energylens import compact
+from energylens.errors import UserError, unknown
+from energylens.schema import MEASURED, NATURAL
+from energylens.schema import SCHEMA as SCHEMA
+from energylens.schema import STEPS as STEPS
+from energylens.selection import FOLDERS, Selection, each_once, select
+from energylens.shards import Part as Part
+from energylens.shards import broken, check_one_key, folder, named, parts, provenance
+from energylens.shards import check_whole as check_whole
+from energylens.shards import write as write
+from energylens.shards import write_images as write_images
 
 
 class Records(tuple):
@@ -47,134 +47,115 @@ def check_name(name: str) -> None:
         raise UserError(f"'{name}' cannot name a table; use letters, digits, - and _ (not in front)")
 
 
-def folder(points: Path, model: str, attack: str) -> Path:
-    """Where the shards of a model and attack lie."""
-    return points / f"model={quote(model, safe=' ()+')}" / f"attack={quote(attack, safe=' ')}"
-
-
-def parts(where: Path) -> list[Part]:
-    """The shards in a folder, by their names, in order of their images."""
-    found = []
-    for path in where.glob("part-*.parquet"):
-        match = re.fullmatch(r"part-([0-9a-f]{8})-(\d+)-(\d+)", path.stem)
-        if match:
-            found.append(Part(path, match[1], int(match[2]), int(match[3])))
-    return sorted(found, key=lambda part: part.start)
-
-
-def write(columns: dict[str, Any], where: Path, start: int, stop: int, provenance: dict[str, Any]) -> Path:
-    """Write one shard: under a name that readers skip, synced, then renamed. What exists is whole.
-
-    Raises:
-        UserError: the disk is full or read-only.
-    """
-    schema = STEPS if "step" in columns else SCHEMA
-    table = pa.table([columns[field.name] for field in schema], schema=schema)
-    table = table.replace_schema_metadata({"energylens": json.dumps(provenance, sort_keys=True)})
-    path = where / f"part-{provenance['key']}-{start}-{stop}.parquet"
-    with whole(path, "--tables") as hidden:
-        pq.write_table(table, hidden)
-    return path
-
-
-def write_images(images: np.ndarray, where: Path, start: int, stop: int, key: str) -> Path:
-    """Keep a shard's images [B, C, H, W] beside it, under a name that readers of the table skip.
-
-    Raises:
-        UserError: the disk is full or read-only.
-    """
-    path = where / f"_images-{key}-{start}-{stop}.npz"
-    with whole(path, "--tables") as hidden, hidden.open("wb") as file:
-        np.savez_compressed(file, images=images)
-    return path
-
-
-def provenance(path: Path) -> dict[str, Any]:
-    """What a shard says it was measured from.
-
-    Raises:
-        UserError: the file is broken, or no shard of ours.
-    """
-    try:
-        stored = pq.read_schema(path).metadata or {}
-    except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{path} cannot be read ({first_line(error)}); delete it and measure it again") from error
-    if b"energylens" not in stored:
-        raise UserError(f"{path} is no energy table of ours; move it out of the folder")
-    return json.loads(stored[b"energylens"])
-
-
-def check_whole(part: Part) -> None:
-    """A look at a shard's footer.
-
-    Raises:
-        UserError: broken, no shard of ours, or not of the images that its name says.
-    """
-    about, rows = provenance(part.path), pq.read_metadata(part.path).num_rows
-    if (about["key"], rows) != (part.key, about.get("rows", part.stop - part.start)):
-        raise UserError(f"{part.path} does not hold what its name says; delete it and measure it again")
-
-
-def open(points: Path, models: Iterable[str], attacks: Iterable[str], samples: int | None = None) -> pd.DataFrame:
+def open(
+    points: Path,
+    models: Iterable[str] | None = None,
+    attacks: Iterable[str] | None = None,
+    samples: int | None = None,
+    columns: Iterable[str] | None = None,
+    filters: list | None = None,
+) -> pd.DataFrame:
     """The rows of these models and attacks, natural images included, models and attacks in this order.
 
     Args:
         points: the folder `TABLES/ANALYSIS/points`, or `steps`.
-        models: display names.
-        attacks: attack names, without `natural`.
-        samples: the first this many images of the measured selection; None for all of it.
+        models: display names; None for all that are there, sorted.
+        attacks: attack names, without `natural`; None for all that each model has, natural first, then sorted.
+        samples: the first this many images that were selected; None for all of the data set.
+        columns: those to be read, beside `model` and `attack`; None for all.
+        filters: which rows, as in `pandas.read_parquet`: `[("status", "==", "nan")]`. Files are skipped where
+            their statistics tell that no row fits.
 
     Returns:
         An EnergyTable; `attrs["provenance"]` holds one record per model and attack.
 
     Raises:
-        UserError: something is not there, and has to be measured first.
+        UserError: something is not there, and has to be measured first; a column or filter that does not exist.
     """
-    points, models, attacks = Path(points), list(models), [NATURAL, *attacks]
-    frames, records = [], []
-    for model in models:
-        for attack in attacks:
-            rows, record = _rows(folder(points, model, attack), model, attack, samples)
-            frames.append(rows.assign(model=model, attack=attack))
-            records.append(record | {"model": model})
-    table = pd.concat(frames, ignore_index=True)
-    table["model"] = pd.Categorical(table["model"], models)
-    table["attack"] = pd.Categorical(table["attack"], attacks)
-    table.attrs["provenance"] = Records(records)
+    points = Path(points)
+    compact.recover(points)
+    asked = _asked(points, models, attacks)
+    chosen = select(_found(points, *asked[0])[0].path, samples, columns, filters)
+    with ThreadPoolExecutor() as pool:
+        read = list(pool.map(lambda pair: _rows(points, pair[0], pair[1], chosen), asked))
+    counts = [sum(map(len, rows)) for rows, _ in read]
+    together = pa.concat_tables(itertools.chain.from_iterable(rows for rows, _ in read))
+    table = together.to_pandas() if chosen.columns else pd.DataFrame(index=range(sum(counts)))
+    for column, values in zip(FOLDERS, zip(*asked, strict=True), strict=True):
+        categories = pd.Index(dict.fromkeys(values))
+        table[column] = pd.Categorical.from_codes(np.repeat(categories.get_indexer(values), counts), categories)
+    table.attrs["provenance"] = Records(record for _, record in read)
     return table
 
 
-def _rows(where: Path, model: str, attack: str, samples: int | None) -> tuple[pd.DataFrame, dict[str, Any]]:
+def _asked(points: Path, models: Iterable[str] | None, attacks: Iterable[str] | None) -> list[tuple[str, str]]:
+    """Each model and attack to be read, in their order."""
+    there = _there(points) if models is None or attacks is None else []
+    chosen = each_once([model for model, _ in there] if models is None else models)
+    if not chosen:
+        raise UserError("models=[] asks for no model; leave it out for all of them")
+    if attacks is not None:
+        return list(itertools.product(chosen, each_once([NATURAL, *each_once(attacks)])))
+    for model in chosen:
+        if model not in dict(there):
+            raise unknown("model", model, dict(there))
+    return [pair for model in chosen for pair in there if pair[0] == model]
+
+
+def _there(points: Path) -> list[tuple[str, str]]:
+    """Each model and attack of a table, sorted, natural images first."""
+    found = [named(where) for where in points.glob("model=*/attack=*") if parts(where)]
+    if not found:
+        raise UserError(f"no energy table lies in {points}; measure one: python -m energylens.probe")
+    return sorted(found, key=lambda pair: (pair[0], pair[1] != NATURAL, pair[1]))
+
+
+def _found(points: Path, model: str, attack: str) -> list[Part]:
+    where = folder(points, model, attack)
     found = parts(where)
     if not found:
-        raise UserError(
-            f"no table of '{model}' under '{attack}' in {where.parent.parent}; measure it: leave out --no-measure"
-        )
-    record = provenance(found[0].path)
-    wanted = record["images"] if samples is None else samples
-    position, chunks = 0, []
-    for part in found:
-        if part.start > position or position >= wanted:
-            break
-        rows = _read(part.path)
-        image = part.start + pd.factorize(rows["sample"])[0]  # its place in the selection
-        chunks.append(rows[(image >= position) & (image < wanted)])
-        position = max(position, part.stop)
-    if len({part.key for part in found}) > 1:
-        raise UserError(f"{where} holds shards of several keys; measure it again: leave out --no-measure")
+        raise UserError(f"no table of '{model}' under '{attack}' in {points}; measure it: leave out --no-measure")
+    check_one_key(where, found)
+    return found
+
+
+def _rows(points: Path, model: str, attack: str, chosen: Selection) -> tuple[list[pa.Table], dict[str, Any]]:
+    """The rows of a model and attack, file by file, and the provenance of the first."""
+    found = _found(points, model, attack)
+    try:
+        record = provenance(found[0].path)
+        wanted = chosen.samples or record["images"]
+        position, chunks = 0, []
+        for part in found:
+            if part.start > position or position >= wanted:
+                break
+            chunks.append(_read(part, position, wanted, chosen))
+            position = max(position, part.stop)
+    except UserError:
+        if found == _found(points, model, attack):
+            raise
+        return _rows(points, model, attack, chosen)  # `compact` joined them meanwhile
     if position < wanted:
         raise UserError(
             f"the table of '{model}' under '{attack}' has {position} of {wanted} images; "
-            "measure the rest: leave out --no-measure"
+            f"measure the rest: leave out --no-measure, or open it with samples={position}"
         )
-    return pd.concat(chunks, ignore_index=True), record
+    return chunks, record | {"model": model}
 
 
-def _read(path: Path) -> pd.DataFrame:
+def _read(part: Part, start: int, stop: int, chosen: Selection) -> pa.Table:
+    """What a file has of images START to STOP."""
+    model, attack = named(part.path.parent)
+    of_folder = (ds.field("model") == model) & (ds.field("attack") == attack)
     try:
-        return pq.read_table(path, partitioning=None).to_pandas()
+        file = ds.ParquetFileFormat().make_fragment(str(part.path), LocalFileSystem(), of_folder)
+        rows = chosen.rows
+        if part.start < start or part.stop > stop:
+            samples = file.to_table(columns=["sample"])["sample"].unique()  # in their order
+            rows &= ds.field("sample").isin(samples[max(0, start - part.start) : stop - part.start])
+        return file.to_table(chosen.schema, columns=chosen.columns, filter=rows, use_threads=False)
     except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{path} cannot be read ({first_line(error)}); delete it and measure it again") from error
+        raise broken(part.path, error) from error
 
 
 def pairs(table: pd.DataFrame) -> pd.DataFrame:
@@ -186,11 +167,15 @@ def pairs(table: pd.DataFrame) -> pd.DataFrame:
         adversarial: negative means that the attack raised the energy).
 
     Raises:
-        UserError: an adversarial row has no natural one, or an image stands twice in the table.
+        UserError: an adversarial row has no natural one, an image stands twice in the table, or the table was
+            opened without a column that is needed.
 
     Source: Mirza et al. 2024 (arXiv:2407.06315), section 3.2.
     """
     key = ["model", "model_sha", "data", "split", "sample"]
+    lacking = [name for name in key + MEASURED if name not in table]
+    if lacking:
+        raise UserError(f"pairs needs the columns {', '.join(lacking)} as well; open the table with them")
     natural = table.loc[table["attack"] == NATURAL, key + MEASURED]
     adversarial = table[table["attack"] != NATURAL]
     twice = int(natural.duplicated(key).sum())
@@ -204,3 +189,9 @@ def pairs(table: pd.DataFrame) -> pd.DataFrame:
     for column in ("energy", "joint_energy"):
         both[f"delta_{column}"] = both[f"{column}_natural"] - both[column]
     return both
+
+
+if __name__ == "__main__":
+    from energylens.table_command import main
+
+    main()

@@ -8,6 +8,8 @@ from energylens.errors import UserError, first_line
 from energylens.lock import Lock
 from energylens.plan import Move
 
+HALF_WRITTEN = (".part-*", "._images-*")
+
 
 def tidy(moves: list[Move], lock: Lock, say: Callable[[str], None]) -> None:
     """Move shards aside and back, and delete half-written files, while nobody else is at work.
@@ -16,9 +18,10 @@ def tidy(moves: list[Move], lock: Lock, say: Callable[[str], None]) -> None:
         UserError: something is to be moved while another probe is at work, or cannot be moved.
     """
     if lock.alone():
-        for hidden in lock.points.glob("model=*/attack=*/.part-*"):
-            with suppress(OSError):
-                hidden.unlink()
+        for kind in HALF_WRITTEN:
+            for hidden in lock.points.glob(f"model=*/attack=*/{kind}"):
+                with suppress(OSError):
+                    hidden.unlink()
         for move in moves:
             _move(move)
             say(move.why)

@@ -1,0 +1,116 @@
+"""The commands of `python -m energylens.table`: `check`, `summary` and `compact`, each of a folder of tables."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from energylens import command
+from energylens.errors import UserError, unknown
+
+KINDS = ("points", "steps")
+FORMATS = ("text", "markdown", "csv")
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="tables, or tables/NAME, or tables/NAME/points.")]
+
+app = command.app(help="Look after tables.")
+
+
+@app.callback()
+def _group() -> None:
+    """Look after energy tables."""
+
+
+@app.command()
+def check(folder: Folder) -> None:
+    """Verify all files of tables: names, columns, keys, images, energies, balls, pairs; changes nothing."""
+    from energylens import verify
+    from energylens.shard_checks import many
+
+    found = tables(folder)
+    files = rows = wrong = 0
+    out = sys.stdout  # while there is a bar, the terminal's is another one
+
+    def seen(images: int, held: int) -> None:
+        nonlocal files, rows
+        files, rows = files + 1, rows + held
+        advance(images)
+
+    with command.progress(sum(verify.images(points) for points in found)) as advance:
+        for points in found:
+            for finding in verify.problems(points, seen):
+                wrong += finding.damage
+                print(f"{'' if finding.damage else 'note: '}{finding}", file=sys.stdout if out.isatty() else out)
+    if wrong:
+        raise UserError(
+            f"{many(wrong, 'problem')} in {folder}; the probe that made a file measures it again, once deleted"
+        )
+    if not files:
+        raise _nothing(folder)
+    print(f"{many(files, 'file')}, {many(rows, 'row')}: all right")
+
+
+@app.command()
+def summary(
+    folder: Folder,
+    style: Annotated[str, typer.Option("--format", metavar="|".join(FORMATS), help="How it is written.")] = "text",
+) -> None:
+    """Accuracy, mean energies and their change under attack, one line a model and attack."""
+    import pandas as pd
+
+    from energylens import summary as summaries
+
+    if style not in FORMATS:
+        raise unknown("format", style, FORMATS)
+    frames = {points: summaries.of(points) for points in tables(folder)}
+    if not any(frame["images"].any() for frame in frames.values()):
+        raise _nothing(folder)
+    if style == "csv":
+        made = pd.concat([frame.assign(table=str(points)) for points, frame in frames.items()])
+        print(made.set_index("table").to_csv(), end="")
+        for warning in summaries.warnings(made):
+            print(warning, file=sys.stderr)
+        return
+    write = summaries.lines if style == "text" else summaries.markdown
+    print("\n\n".join("\n".join([f"{points}:", "", *write(frame)]) for points, frame in frames.items()))
+
+
+@app.command()
+def compact(folder: Folder) -> None:
+    """Join the files of each model and attack into one; no probe may be at work."""
+    from energylens import compact as compacting
+
+    for points in tables(folder):
+        compacting.compact(points, print)
+
+
+def tables(folder: Path) -> list[Path]:
+    """The `points` and `steps` at a folder or below it.
+
+    Raises:
+        UserError: there are none.
+    """
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder}; give one of tables, such as tables, or tables/NAME")
+    found = [points for points in _below(folder, 2) if any(points.glob("[!._]*"))]
+    if not found:
+        raise _nothing(folder)
+    return found
+
+
+def _below(folder: Path, depth: int) -> list[Path]:
+    if folder.resolve().name in KINDS and not any((folder / kind).is_dir() for kind in KINDS):
+        return [folder]
+    inside = sorted(path for path in folder.glob("[!._]*") if path.is_dir()) if depth else []
+    return [points for path in inside for points in _below(path, depth - 1)]
+
+
+def _nothing(folder: Path) -> UserError:
+    return UserError(
+        f"{folder} holds no energy table (NAME/points or NAME/steps); measure one: python -m energylens.probe"
+    )
+
+
+def main() -> None:
+    """`python -m energylens.table`."""
+    command.main(app, "python -m energylens.table")

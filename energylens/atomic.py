@@ -20,9 +20,9 @@ def check_writable(folder: Path, option: str) -> None:
         raise UserError(f"{there} is no folder that can be written; choose another one with {option}")
 
 
-def _sync_folder(folder: Path) -> None:
-    """Have a rename in it survive a power cut."""
-    opened = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Have a file, or the names in a folder, survive a power cut."""
+    opened = os.open(path, os.O_RDONLY)
     try:
         os.fsync(opened)
     finally:
@@ -40,10 +40,9 @@ def whole(path: Path, option: str) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield hidden
-        with hidden.open("rb+") as file:
-            os.fsync(file.fileno())
+        sync(hidden)
         os.replace(hidden, path)
-        _sync_folder(path.parent)
+        sync(path.parent)
     except OSError as error:
         remedy = (
             f"make room, or choose another folder with {option}"

@@ -4,7 +4,6 @@ The joined file is built in a hidden folder, beside links to all that stays as i
 table's change places in one step, and the old one is deleted. So readers see the old files or the new one.
 """
 
-import ctypes
 import itertools
 import os
 import shutil
@@ -20,8 +19,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from energylens import lock
+from energylens.atomic import sync
 from energylens.errors import UserError, first_line
 from energylens.shards import Part, broken, check_one_key, check_whole, described, named, parts
+from energylens.swap import link, swap
 
 HIDDEN = "_compact"
 """holds `new`, folders that are being built or done with, and `old`, those whose place is free for a moment"""
@@ -50,7 +51,7 @@ def compact(points: Path, say: Callable[[str], None] = print) -> None:
     points = Path(points)
     if not points.is_dir():
         raise UserError(f"there is no folder {points}; give that of a table's files, such as tables/NAME/points")
-    with lock.alone(points):
+    with lock.alone(points, say):
         _restore(points)
         work = {where: runs for where in sorted(points.glob("model=*/attack=*")) if (runs := _runs(where))}
         for model, folders in itertools.groupby(work, lambda where: named(where)[0]):
@@ -68,7 +69,7 @@ def recover(points: Path) -> None:
     process holds locks in the folder (`lock.at_work`): they would be given back.
     """
     if (points / HIDDEN).exists():
-        with suppress(UserError), lock.alone(points):
+        with suppress(UserError), lock.alone(points, lambda line: None):
             _restore(points)
 
 
@@ -79,7 +80,9 @@ def _restore(points: Path) -> None:
             home = points / old.relative_to(hidden / "old")
             if not home.exists():
                 os.rename(old, home)
-                _sync(home.parent)
+                sync(home.parent)
+            elif (hidden / "new" / old.relative_to(hidden / "old")).exists():
+                raise UserError(f"{home} was measured anew while its files lay in {old}; move one of them away")
         if hidden.exists():
             shutil.rmtree(hidden)
     except OSError as error:
@@ -109,10 +112,11 @@ def _join(points: Path, where: Path, runs: list[Run]) -> tuple[int, int]:
     new, old = (points / HIDDEN / side / where.relative_to(points) for side in ("new", "old"))
     try:
         _build(where, new, [run for run in runs if len(run) > 1])
-        _swap(new, where, old)
+        swap(new, where, old)
     except (OSError, pa.ArrowException) as error:
         raise UserError(
-            f"cannot join the files of {where} ({first_line(error)}); make room, and run it again"
+            f"cannot join the files of {where} ({first_line(error)}); no row is lost: "
+            "make room, or make the folder writable, and run it again"
         ) from error
     finally:
         _restore(points)
@@ -121,29 +125,29 @@ def _join(points: Path, where: Path, runs: list[Run]) -> tuple[int, int]:
 
 def _build(where: Path, new: Path, runs: list[Run]) -> None:
     """A folder with joined files, and with all else that the table's has."""
+    made = [_joined(run, new) for run in runs]
     gone = {part.path.name for run in runs for part, _ in run}
-    gone |= {part.images.name for run in runs if _has_images(run) for part, _ in run}
-    shutil.copytree(where, new, symlinks=True, ignore=lambda *_: gone, copy_function=_link)
-    for run in runs:
-        first, stop = run[0][0], max(part.stop for part, _ in run)
-        joined = Part(new / f"part-{first.key}-{first.start}-{stop}.parquet", first.key, first.start, stop)
+    for run, joined in zip(runs, made, strict=True):
+        if _has_images(run):
+            gone |= {part.images.name for part in (joined, *(part for part, _ in run))}
+        if joined.path.name not in gone and (where / joined.path.name).exists():
+            raise UserError(f"{where / joined.path.name} holds images of other files there; move it out of the folder")
+    shutil.copytree(where, new, symlinks=True, ignore=lambda *_: gone, copy_function=link)
+    for run, joined in zip(runs, made, strict=True):
         rows = pa.concat_tables(_rows(part, had) for part, had in _had(run))
-        pq.write_table(described(rows, _about(run, rows.num_rows)), joined.path)
+        pq.write_table(described(rows, _about(run, rows.num_rows)), joined.path, write_page_checksum=True)
         check_whole(joined)
-        _sync(joined.path)
+        sync(joined.path)
         if _has_images(run):
             _join_images(run, joined)
-            _sync(joined.images)
-    _sync(new)
+            sync(joined.images)
+    sync(new)
 
 
-def _link(source: str, target: str) -> None:
-    """One file under two names; a copy, where the file system has no such thing."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
-        _sync(Path(target))
+def _joined(run: Run, new: Path) -> Part:
+    """The file that a run becomes."""
+    key, start, stop = run[0][0].key, run[0][0].start, max(part.stop for part, _ in run)
+    return Part(new / f"part-{key}-{start}-{stop}.parquet", key, start, stop)
 
 
 def _had(run: Run) -> Iterator[tuple[Part, int]]:
@@ -182,11 +186,11 @@ def _about(run: Run, rows: int) -> dict[str, Any]:
 
 
 def _has_images(run: Run) -> bool:
-    return all(part.images.exists() for part, _ in run)
+    return all("keep_images" in about.get("kept", ()) and part.images.exists() for part, about in run)
 
 
 def _join_images(run: Run, joined: Part) -> None:
-    """Written piece by piece: those of a whole selection may not fit into memory."""
+    """Written piece by piece, as all may not fit into memory; level 6 is five times slower and no smaller."""
     with (
         zipfile.ZipFile(joined.images, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
         archive.open("images.npy", "w", force_zip64=True) as file,
@@ -207,33 +211,5 @@ def _images(part: Part) -> np.ndarray:
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise broken(part.images, error) from error
     if len(images) != part.stop - part.start:
-        raise UserError(
-            f"{part.images} holds {len(images)} images, not those of its name; delete it and measure it again"
-        )
+        raise UserError(f"{part.images} does not hold what its name says; delete it and measure it again")
     return images
-
-
-def _swap(new: Path, where: Path, old: Path) -> None:
-    """Put a folder in another's place; behind it, that one lies where it was, or in `old`."""
-    if not _exchange(new, where):
-        old.parent.mkdir(parents=True, exist_ok=True)
-        os.rename(where, old)
-        os.rename(new, where)
-    _sync(where.parent)
-    _sync(new.parent)
-
-
-def _exchange(one: Path, other: Path) -> bool:
-    """Let two folders change places in one step; whether the system can: Linux, on most file systems."""
-    here, exchange = -100, 2  # AT_FDCWD and RENAME_EXCHANGE
-    rename = getattr(ctypes.CDLL(None), "renameat2", None)
-    return rename is not None and rename(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0
-
-
-def _sync(path: Path) -> None:
-    """Have a file, or the names in a folder, survive a power cut."""
-    opened = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

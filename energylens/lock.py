@@ -49,6 +49,11 @@ class Lock:
         """Let others have them."""
         self._lock(fcntl.LOCK_UN, stop - start, _place(where) + start)
 
+    def warn(self, say: Callable[[str], None]) -> None:
+        """Tell where there are no locks."""
+        if self.missing:
+            say(f"no file locks in {self.points} ({self.missing}): have one command at a time write there")
+
     def _lock(self, how: int, length: int, place: int) -> bool:
         try:
             fcntl.lockf(self.file, how, length, place, os.SEEK_SET)
@@ -78,13 +83,12 @@ def at_work(points: Path, say: Callable[[str], None]) -> Iterator[Lock]:
     lock = Lock(points)
     with lock.file:
         lock.share()
-        if lock.missing:
-            say(f"no file locks in {points} ({lock.missing}): run one probe at a time there")
+        lock.warn(say)
         yield lock
 
 
 @contextmanager
-def alone(points: Path) -> Iterator[None]:
+def alone(points: Path, say: Callable[[str], None]) -> Iterator[None]:
     """Inside, nobody measures into the folder.
 
     Raises:
@@ -94,4 +98,5 @@ def alone(points: Path) -> Iterator[None]:
     with lock.file:
         if not lock.alone():
             raise UserError(f"a probe is at work in {points}; wait until it ends")
+        lock.warn(say)
         yield

@@ -41,9 +41,10 @@ class Run:
         """All that decides a task's numbers."""
         return plan.facts(task.subject, self.images, task.attack, self.job.recipe)
 
-    def key(self, task: Task) -> str:
-        """The same, in eight digits."""
-        return provenance.key(self.facts(task))
+    @property
+    def planner(self) -> Planner:
+        """Holds it against its folder."""
+        return Planner(self.job.recipe, self.images, self.points, self.job.place, self.job.keep.names)
 
     def plans(self) -> list[Plan]:
         """What each model needs.
@@ -51,9 +52,7 @@ class Run:
         Raises:
             UserError: a foreign file is in the way, or a shard lacks what is to be kept.
         """
-        job = self.job
-        planner = Planner(job.recipe, self.images, self.points, job.place, job.keep.names)
-        return [planner.plan(subject) for subject in self.subjects]
+        return [self.planner.plan(subject) for subject in self.subjects]
 
 
 def run(
@@ -84,13 +83,15 @@ def run(
     failures = []
     compact.recover(ready.points)
     with lock.at_work(ready.points, say) as locked:
+        alone = locked.alone()
         plans = ready.plans()
-        tidy([move for made in plans for move in made.moves], locked, say)
+        tidy([move for made in plans for move in made.moves], ready.points, alone, say)
+        locked.share()
         tasks = [task for made in plans for task in made.tasks]
         for name, start in sorted(set(plan.cuts(tasks))):
             say(f"{name}: the images from {start} on form a batch of their own, as the ones before were measured apart")
         with show(plans) as watch:
-            todo = Todo(tasks, ready.points, locked, ready.key, watch)
+            todo = Todo(tasks, ready.planner, locked, watch)
             for task, outcome in engines.engine(place)(ready.job, todo, watch):
                 if isinstance(outcome, Failure):
                     failures.append(f"{task}: {outcome.reason}")

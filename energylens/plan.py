@@ -1,21 +1,17 @@
 """What is there, what is missing: a recipe against the shards on disk. Planning changes nothing there."""
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from energylens import provenance, table
 from energylens.attacks import Attack
 from energylens.data import Data
-from energylens.errors import UserError, first_line
+from energylens.errors import UserError
 from energylens.options import Place
 from energylens.recipe import Recipe
-from energylens.table import Part
+from energylens.shards import Broken, Part, check_whole
 
 ASIDE = "_aside"
 BROKEN = "_broken-"
@@ -125,6 +121,29 @@ class Planner:
         made.tasks.sort(key=lambda task: (task.start, task.stop, order.index(task.attack)))
         return made
 
+    def lacks(self, part: Part, about: dict[str, Any]) -> bool:
+        """Whether a shard lacks what is to be kept, and is to be measured again in its place.
+
+        Raises:
+            UserError: it does, and is longer than what is asked for.
+        """
+        missing = [name for name in self.kept if name not in about["kept"]]
+        if "keep_images" in self.kept and not part.images.exists():
+            missing.append("keep_images")
+        if missing and part.stop > len(self.images):
+            raise UserError(f"{part.path} was measured without {missing[0]}; ask for --samples {part.stop}")
+        return bool(missing)
+
+    def rest(self, task: Task) -> list[Task]:
+        """What of a task is missing now, after another probe may have been at it."""
+        key = provenance.key(facts(task.subject, self.images, task.attack, self.recipe))
+        found = [part for part in table.parts(folder(self.points, task)) if part.key == key]
+        there = [part for part in found if part.start < task.stop and part.stop > task.start]
+        poor = [part for part in there if self.kept and self.lacks(part, check_whole(part))]
+        again = [replace(task, start=part.start, stop=part.stop, again=True) for part in poor]
+        missing = gaps([(0, task.start), *((part.start, part.stop) for part in there)], task.stop, task.stop)
+        return again + [replace(task, start=start, stop=stop, again=False) for start, stop in missing]
+
     def _right(self, where: Path, wanted: dict[str, Any], made: Plan) -> list[tuple[Part, dict]]:
         """The shards of a folder that are whole and as wanted, with their provenance; moves for the others."""
         right = []
@@ -161,9 +180,7 @@ class Planner:
             if about["software"]["device"].split(":")[0] == device:
                 batch = about["batch"]
                 made.seconds.setdefault(name, []).append((part.stop - part.start, about.get("seconds", 0.0)))
-            if not set(self.kept) <= set(about["kept"]):
-                if part.stop > total:
-                    raise UserError(f"{part.path} was measured without {self.kept[0]}; ask for --samples {part.stop}")
+            if self.lacks(part, about):
                 made.tasks.append(Task(subject, attack, part.start, part.stop, batch, again=True))
         have = [(part.start, part.stop) for part, _ in found]
         missing = list(gaps(have, total, self.place.shard))
@@ -178,18 +195,9 @@ def intact(part: Part) -> dict[str, Any] | None:
         UserError: it is no shard of ours, or not of the images that its name says.
     """
     try:
-        footer = pq.read_metadata(part.path)
-    except PermissionError as error:
-        raise UserError(f"{part.path} may not be read ({first_line(error)}); change its permissions") from error
-    except (OSError, pa.ArrowException):
+        return check_whole(part)
+    except Broken:
         return None
-    stored = (footer.metadata or {}).get(b"energylens")
-    if stored is None:
-        raise UserError(f"{part.path} is no energy table of ours; move it out of the folder")
-    about = json.loads(stored)
-    if (about["key"], footer.num_rows) != (part.key, about.get("rows", part.stop - part.start)):
-        raise UserError(f"{part.path} does not hold what its name says; delete it and measure it again")
-    return about
 
 
 def _check_strangers(where: Path) -> None:

@@ -69,7 +69,7 @@ def write(columns: dict[str, Any], where: Path, start: int, stop: int, provenanc
     table = pa.table([columns[field.name] for field in schema], schema=schema)
     path = where / f"part-{provenance['key']}-{start}-{stop}.parquet"
     with whole(path, "--tables") as hidden:
-        pq.write_table(described(table, provenance), hidden)
+        pq.write_table(described(table, provenance), hidden, write_page_checksum=True)
     return path
 
 
@@ -90,9 +90,15 @@ def write_images(images: np.ndarray, where: Path, start: int, stop: int, key: st
     return path
 
 
+class Broken(UserError):
+    """A file of a table that cannot be read."""
+
+
 def broken(path: Path, error: BaseException) -> UserError:
     """What to say of a file that cannot be read."""
-    return UserError(f"{path} cannot be read ({first_line(error)}); delete it and measure it again")
+    if isinstance(error, PermissionError):
+        return UserError(f"{path} may not be read ({first_line(error)}); change its permissions")
+    return Broken(f"{path} cannot be read ({first_line(error)}); delete it and measure it again")
 
 
 def provenance(path: Path) -> dict[str, Any]:

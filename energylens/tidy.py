@@ -5,45 +5,49 @@ from contextlib import suppress
 from pathlib import Path
 
 from energylens.errors import UserError, first_line
-from energylens.lock import Lock
 from energylens.plan import Move
 
 HALF_WRITTEN = (".part-*", "._images-*")
 
 
-def tidy(moves: list[Move], lock: Lock, say: Callable[[str], None]) -> None:
-    """Move shards aside and back, and delete half-written files, while nobody else is at work.
+def tidy(moves: list[Move], points: Path, alone: bool, say: Callable[[str], None]) -> None:
+    """Move shards aside and back, and delete half-written files.
+
+    Args:
+        moves: what a plan wants.
+        points: the folder of the table.
+        alone: whether nobody else is at work in it.
+        say: told of each move.
 
     Raises:
         UserError: something is to be moved while another probe is at work, or cannot be moved.
     """
-    if lock.alone():
-        for kind in HALF_WRITTEN:
-            for hidden in lock.points.glob(f"model=*/attack=*/{kind}"):
-                with suppress(OSError):
-                    hidden.unlink()
-        for move in moves:
-            _move(move)
-            say(move.why)
-        lock.share()
-    elif moves:
+    if moves and not alone:
         raise UserError(
-            f"another probe is at work in {lock.points}, and this one would have {moves[0].why}; "
+            f"another probe is at work in {points}, and this one would have {moves[0].why}; "
             "wait until it ends, or take another --tables"
         )
+    for kind in HALF_WRITTEN if alone else ():
+        for hidden in points.glob(f"model=*/attack=*/{kind}"):
+            with suppress(OSError):
+                hidden.unlink()
+    for move in moves:
+        _move(move)
+        say(move.why)
 
 
 def _move(move: Move) -> None:
+    """Kept images first: a shard whose images are gone is measured again, images without a shard are nothing."""
+    images, target = (_images(path) for path in (move.path, move.target))
     try:
         move.target.parent.mkdir(parents=True, exist_ok=True)
+        if images.exists():
+            images.replace(target)
         move.path.replace(move.target)
-        kept = _images(move.path)
-        if kept.exists():
-            kept.replace(_images(move.target))
     except OSError as error:
         raise UserError(f"cannot move {move.path} to {move.target} ({first_line(error)})") from error
 
 
 def _images(shard: Path) -> Path:
     """Where a shard's images lie, if they are kept."""
-    return shard.with_name(f"_images-{shard.stem.partition('-')[2]}.npz")
+    return shard.with_name(f"_images-{shard.stem.partition('part-')[2]}.npz")

@@ -1,22 +1,19 @@
 """Tasks to be handed out: each to one probe, whichever is first."""
 
 from collections import deque
-from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
 
-from energylens import plan, table
+from energylens import plan
 from energylens.lock import Lock
-from energylens.plan import Task
+from energylens.plan import Planner, Task
 from energylens.progress import Watch
 
 
 class Todo:
     """The tasks of a run. What another probe is at comes last, and only what of it that one left."""
 
-    def __init__(self, tasks: list[Task], points: Path, lock: Lock, key: Callable[[Task], str], watch: Watch):
+    def __init__(self, tasks: list[Task], planner: Planner, lock: Lock, watch: Watch):
         self.waiting = deque(tasks)
-        self.points, self.lock, self.key, self.watch = points, lock, key, watch
+        self.planner, self.lock, self.watch = planner, lock, watch
 
     def __bool__(self) -> bool:
         return bool(self.waiting)
@@ -26,11 +23,11 @@ class Todo:
         busy = 0
         while busy < len(self.waiting):
             task = self.waiting.popleft()
-            if not self.lock.take(plan.folder(self.points, task), task.start, task.stop):
+            if not self.lock.take(plan.folder(self.planner.points, task), task.start, task.stop):
                 self.waiting.append(task)
                 busy += 1
                 continue
-            rest = self._rest(task)
+            rest = self.planner.rest(task)
             if rest == [task]:
                 return task
             self.done(task)
@@ -42,14 +39,4 @@ class Todo:
 
     def done(self, task: Task) -> None:
         """Its shard is written, or it failed."""
-        self.lock.give_back(plan.folder(self.points, task), task.start, task.stop)
-
-    def _rest(self, task: Task) -> list[Task]:
-        """What of a task is missing still."""
-        if task.again:
-            return [task]
-        key = self.key(task)
-        parts = table.parts(plan.folder(self.points, task))
-        there = [(part.start, part.stop) for part in parts if part.key == key]
-        gaps = plan.gaps([(0, task.start), *there], task.stop, task.stop)
-        return [replace(task, start=start, stop=stop) for start, stop in gaps]
+        self.lock.give_back(plan.folder(self.planner.points, task), task.start, task.stop)

@@ -1,4 +1,4 @@
-"""Joins that are killed, or whose disk fails, at one chosen call.
+"""Joins, also such as are killed, or whose disk fails, at one chosen call.
 
 `python tests/joining.py FOLDER exchange` copies FOLDER/0 to FOLDER/1, FOLDER/2, ... and joins each of them in a
 process that is killed before the first, second, ... change of the disk, until one ends.
@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 
-from energylens import compact
+from energylens import compact, swap
 
 CALLS = ("mkdir", "link", "rename", "unlink", "rmdir", "open", "fsync")
 """of `os`, through which a join changes the disk"""
@@ -28,6 +29,30 @@ with lock.at_work(Path(sys.argv[1]), print):
     print("ready", flush=True)
     sys.stdin.read()
 """
+
+
+def join(points: Path) -> list[str]:
+    """What it says."""
+    said: list[str] = []
+    compact.compact(points, said.append)
+    return said
+
+
+def names(where: Path) -> list[str]:
+    """What lies in a folder."""
+    return sorted(path.name for path in where.iterdir())
+
+
+def content(folder: Path) -> dict[Path, bytes]:
+    """Of all files in and below a folder."""
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "_lock"}
+
+
+def kept(path: Path) -> np.ndarray:
+    """The images of a file."""
+    with np.load(path) as archive:
+        assert archive.files == ["images"]
+        return archive["images"]
 
 
 def arm(act: Callable[[int], None], patch: Callable = setattr) -> None:
@@ -44,17 +69,17 @@ def arm(act: Callable[[int], None], patch: Callable = setattr) -> None:
     for name in CALLS:
         patch(os, name, told(getattr(os, name)))
     patch(pq, "write_table", told(pq.write_table))
-    patch(compact, "_exchange", told(compact._exchange))
+    patch(swap, "exchange", told(swap.exchange))
 
 
 def no_exchange(one: Path, other: Path) -> bool:
-    """What `compact._exchange` does where the system cannot."""
+    """What `swap.exchange` does where the system cannot."""
     return False
 
 
-def killed(folder: Path, swap: str) -> list[Path]:
+def killed(folder: Path, how: str) -> list[Path]:
     """FOLDER/1, FOLDER/2, ...: as deaths left them; the last one was joined in peace."""
-    subprocess.run([sys.executable, __file__, str(folder), swap], check=True, timeout=300)
+    subprocess.run([sys.executable, __file__, str(folder), how], check=True, timeout=300)
     return sorted((path for path in folder.iterdir() if path.name != "0"), key=lambda path: int(path.name))
 
 
@@ -85,5 +110,5 @@ def _die_one_by_one(folder: Path) -> None:
 
 if __name__ == "__main__":
     if sys.argv[2] != "exchange":
-        compact._exchange = no_exchange
+        swap.exchange = no_exchange
     _die_one_by_one(Path(sys.argv[1]))

@@ -8,6 +8,7 @@ import pandas as pd
 from energylens import table
 
 KEY = "0123abcd"
+EVERYTHING = ["keep_logits", "keep_images"]
 
 
 def columns(model: str, attack: str, start: int, stop: int, steps: int | None = None, logits: bool = False) -> dict:

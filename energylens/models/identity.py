@@ -3,8 +3,11 @@
 import functools
 import hashlib
 import inspect
+import sys
 import types
+from collections.abc import Iterable, MutableMapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from torch import Tensor, nn
@@ -13,6 +16,8 @@ INTERNAL = frozenset(vars(nn.Module()))
 """what every module carries: parameters, buffers and hooks are told apart, the mode does not count"""
 HOOKS = ("_forward_pre_hooks", "_forward_hooks")
 LANGUAGE = frozenset(vars(type("Empty", (), {}))) | {"__annotations__", "__firstlineno__", "__static_attributes__"}
+_sources: MutableMapping[types.FunctionType, str] = WeakKeyDictionary()
+"""as they were when they were first asked for: a file may change under a process that goes on"""
 
 
 def sha(net: nn.Module) -> str:
@@ -30,18 +35,71 @@ def sha(net: nn.Module) -> str:
         digest.update(f"{name}:{_text(own)}:{_text(hooks)}".encode())
     classes = {base for module in net.modules() for base in type(module).__mro__ if not _foreign(base)}
     for owner in sorted(classes, key=lambda cls: cls.__qualname__):
-        body = {key: value for key, value in vars(owner).items() if key not in LANGUAGE}
-        digest.update(f"{owner.__qualname__}:{_text(body)}".encode())
+        digest.update(f"{owner.__qualname__}:{_text(_body(owner))}".encode())
     return digest.hexdigest()
 
 
 def code(function: Any) -> str:
-    """SHA-256 over the code of a function or callable object, with what it reaches in its own file."""
-    text = _text(function)
-    if not isinstance(function, types.FunctionType | functools.partial):
-        own = [base for base in type(function).__mro__ if not _foreign(base)]
-        text += "".join(_text({key: value for key, value in vars(base).items() if key not in LANGUAGE}) for base in own)
-    return hashlib.sha256(text.encode()).hexdigest()
+    """SHA-256 over the code of a function or callable object, with all that it reaches in the user's own files.
+
+    Functions and classes that it names count, and those that these name, however far. Not seen: what they reach
+    through an imported module.
+    """
+    reached: dict[int, Any] = {}
+    _follow(function, reached, {})
+    return hashlib.sha256((_text(function) + "".join(map(_alone, reached.values()))).encode()).hexdigest()
+
+
+def _follow(value: Any, reached: dict[int, Any], seen: dict[int, Any]) -> None:
+    """Collect the user's functions and classes that a value leads to, in an order that is always the same."""
+    if id(value) in seen:
+        return
+    seen[id(value)] = value
+    if isinstance(value, types.FunctionType | type) and _of_user(value):
+        reached[id(value)] = value
+    for part in _leads_to(value):
+        _follow(part, reached, seen)
+
+
+def _leads_to(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return [value[key] for key in sorted(value, key=str)]
+    if isinstance(value, tuple | list):
+        return value
+    if isinstance(value, types.FunctionType):
+        used = _used(value) if _of_user(value) else {}
+        return [value.__defaults__, value.__kwdefaults__, _enclosed(value), used]
+    if isinstance(value, types.MethodType | staticmethod | classmethod):
+        return [value.__func__, getattr(value, "__self__", None)]
+    if isinstance(value, functools.partial):
+        return [value.func, value.args, value.keywords]
+    if isinstance(value, property):
+        return [value.fget, value.fset]
+    if isinstance(value, type):
+        return [*value.__bases__, _body(value)] if _of_user(value) else ()
+    return [type(value), getattr(value, "__dict__", None)] if _of_user(type(value)) else ()
+
+
+def _alone(part: types.FunctionType | type) -> str:
+    """A function or class by itself: what it leads to stands elsewhere."""
+    if isinstance(part, type):
+        return f"{part.__qualname__}:{_text(_body(part), 2)}"
+    shared = part.__name__ == "<lambda>" or hasattr(part, "__wrapped__")  # others have its source as well
+    return _source(part) + (_bytecode(part.__code__) if shared else "") + _text(_reached(part), 2)
+
+
+def _of_user(thing: types.FunctionType | type) -> bool:
+    """Whether a function or class is neither Python's, an installed package's, nor energylens's."""
+    if isinstance(thing, types.FunctionType) and _library(thing):
+        return False
+    top = str(thing.__module__).split(".")[0]
+    file = getattr(sys.modules.get(str(thing.__module__)), "__file__", None) or ""
+    ours = top in ("energylens", "builtins", *sys.stdlib_module_names)
+    return (not ours and "site-packages" not in file) or (isinstance(thing, types.FunctionType) and top == "builtins")
+
+
+def _body(cls: type) -> dict[str, Any]:
+    return {key: value for key, value in vars(cls).items() if key not in LANGUAGE}
 
 
 def _foreign(cls: type) -> bool:
@@ -85,10 +143,17 @@ def _object(value: Any, depth: int) -> str:
 
 def _reached(function: types.FunctionType) -> list[Any]:
     """What a function's result depends on beside its source: defaults, enclosed values, its file's globals."""
-    enclosed = [cell.cell_contents for cell in function.__closure__ or () if cell != types.CellType()]
-    used = {name: function.__globals__[name] for name in _names(function.__code__) & function.__globals__.keys()}
-    own = {name: value for name, value in used.items() if not _library(value)}
-    return [function.__defaults__, function.__kwdefaults__, enclosed, own]
+    own = {name: value for name, value in _used(function).items() if not _library(value)}
+    return [function.__defaults__, function.__kwdefaults__, _enclosed(function), own]
+
+
+def _enclosed(function: types.FunctionType) -> list[Any]:
+    return [cell.cell_contents for cell in function.__closure__ or () if cell != types.CellType()]
+
+
+def _used(function: types.FunctionType) -> dict[str, Any]:
+    """Its file's globals that it names."""
+    return {name: function.__globals__[name] for name in _names(function.__code__) & function.__globals__.keys()}
 
 
 def _names(code: types.CodeType) -> set[str]:
@@ -105,8 +170,14 @@ def _library(value: Any) -> bool:
 
 
 def _source(function: types.FunctionType) -> str:
-    try:
-        return inspect.getsource(function)
-    except OSError:  # typed into an interpreter
-        code = function.__code__
-        return f"{code.co_code.hex()}{code.co_names}{[part for part in code.co_consts if not inspect.iscode(part)]}"
+    if function not in _sources:
+        try:
+            _sources[function] = inspect.getsource(function)
+        except OSError:  # typed into an interpreter
+            _sources[function] = _bytecode(function.__code__)
+    return _sources[function]
+
+
+def _bytecode(code: types.CodeType) -> str:
+    inner = "".join(_bytecode(part) for part in code.co_consts if inspect.iscode(part))
+    return f"{code.co_code.hex()}{code.co_names}{[part for part in code.co_consts if not inspect.iscode(part)]}{inner}"

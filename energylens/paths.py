@@ -138,3 +138,11 @@ def data_dir() -> Path:
 def model_dir() -> Path:
     """Where RobustBench checkpoints are looked for: `models` in the cache."""
     return home() / "models"
+
+
+OFFLINE = "$ENERGYLENS_OFFLINE"
+
+
+def offline() -> bool:
+    """Whether nothing may be downloaded: `$ENERGYLENS_OFFLINE` is set to something other than 0."""
+    return os.environ.get("ENERGYLENS_OFFLINE", "0") not in ("", "0")

@@ -1,107 +1,30 @@
-"""Networks known by name: `build("resnet18:classes=10")`. Inputs in [0, 1], nothing is normalised."""
+"""Networks known by name: `build("resnet18:classes=10")`. Inputs in [0, 1]; nothing is normalised unless it is said."""
 
 import inspect
+import re
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
 from energylens import spec
 from energylens.errors import UserError, first_line, unknown
-
-
-class BasicBlock(nn.Module):
-    """Two 3x3 convolutions with BatchNorm and a 1x1 shortcut where shapes change; keys as in RobustBench."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int):
-        super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(outputs)
-        self.shortcut = nn.Sequential()
-        if stride != 1 or inputs != outputs:
-            project = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
-            self.shortcut = nn.Sequential(project, nn.BatchNorm2d(outputs))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, inputs, H, W] -> [B, outputs, H / stride, W / stride]."""
-        out = F.relu(self.bn1(self.conv1(x)))
-        return F.relu(self.bn2(self.conv2(out)) + self.shortcut(x))
-
-
-class ResNet(nn.Module):
-    """Post-activation ResNet for small images (He et al. 2016, arXiv:1512.03385)."""
-
-    def __init__(
-        self,
-        blocks: tuple[int, ...],
-        widths: tuple[int, ...],
-        channels: int,
-        classes: int,
-        kernel: int,
-        stride: int,
-    ):
-        super().__init__()
-        self.conv1 = nn.Conv2d(channels, widths[0], kernel, stride, kernel // 2, bias=False)
-        self.bn1 = nn.BatchNorm2d(widths[0])
-        self.stages = len(widths)
-        inputs = widths[0]
-        for stage, (count, outputs) in enumerate(zip(blocks, widths, strict=True)):
-            strides = [1 if stage == 0 else 2] + [1] * (count - 1)
-            shapes = [inputs] + [outputs] * (count - 1)
-            layer = [BasicBlock(into, outputs, stride) for into, stride in zip(shapes, strides, strict=True)]
-            setattr(self, f"layer{stage + 1}", nn.Sequential(*layer))
-            inputs = outputs
-        self.linear = nn.Linear(inputs, classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, channels, H, W] in [0, 1] -> logits [B, classes]."""
-        x = F.relu(self.bn1(self.conv1(x)))
-        for stage in range(self.stages):
-            x = getattr(self, f"layer{stage + 1}")(x)
-        return self.linear(x.mean((2, 3)))
-
-
-class Subsample(nn.Module):
-    """The shortcut without weights (He et al. 2016, option A): every other pixel, twice the channels, new ones zero."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, C, H, W] -> [B, 2C, H / 2, W / 2], the C channels in the middle as in akamaster's networks."""
-        side = x.shape[1] // 2
-        return F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, side, side))
-
-
-def cifar_resnet(depth: int, channels: int = 3, classes: int = 10) -> nn.Module:
-    """The CIFAR ResNet of depth 6n + 2 (He et al. 2016, section 4.2), with akamaster's key names."""
-    blocks = depth // 6
-    net = ResNet((blocks, blocks, blocks), (16, 32, 64), channels, classes, kernel=3, stride=1)
-    for widening in ("layer2.0", "layer3.0"):
-        net.set_submodule(f"{widening}.shortcut", Subsample())
-    return net
-
-
-def resnet18(channels: int = 3, classes: int = 10) -> nn.Module:
-    """The CIFAR ResNet-18 of the paper and of RobustBench, 11 million parameters."""
-    return ResNet((2, 2, 2, 2), (64, 128, 256, 512), channels, classes, kernel=3, stride=1)
-
-
-def small_resnet(depth: int = 6, width: int = 16, channels: int = 1, classes: int = 10) -> nn.Module:
-    """A 5x5 stem of stride 2, two stages of widths w and 2w, depth 4n + 2.
-
-    20,000 parameters at depth 6 and width 16.
-
-    Raises:
-        UserError: depth is not 4n + 2.
-    """
-    if depth < 6 or depth % 4 != 2:
-        raise UserError(f"small-resnet:depth={depth}: depth must be 4n + 2: 6, 10, 14, ...")
-    return ResNet((depth // 4, depth // 4), (width, 2 * width), channels, classes, kernel=5, stride=2)
-
+from energylens.models import factories
+from energylens.models.normalize import normalize
+from energylens.models.preact import preact_resnet18
+from energylens.models.resnet import ResNet as ResNet
+from energylens.models.resnet import Subsample as Subsample
+from energylens.models.resnet import cifar_resnet, resnet18, resnet34, small_resnet
+from energylens.models.wide_resnet import wide_resnet
 
 ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     "resnet18": resnet18,
+    "resnet34": resnet34,
+    "preact-resnet18": preact_resnet18,
+    "wrn": wide_resnet,
+    "wrn-28-10": partial(wide_resnet, 28, 10),
+    "wrn-34-10": partial(wide_resnet, 34, 10),
     "resnet20": partial(cifar_resnet, 20),
     "resnet32": partial(cifar_resnet, 32),
     "resnet44": partial(cifar_resnet, 44),
@@ -112,16 +35,35 @@ ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
 
 
 def build(text: str) -> nn.Module:
-    """The network of a name with settings, such as `small-resnet:depth=10`, freshly initialised.
+    """The network of a name with settings, freshly initialised.
+
+    Args:
+        text: `small-resnet:depth=10`, `wrn-28-10:classes=100`, `timm/vit_tiny_patch16_224:classes=10`,
+            `torchvision/resnet50`; `normalize=imagenet` on any of them puts a normalisation in front.
 
     Raises:
         UserError: unknown architecture or setting.
     """
     name, settings = spec.parse(text)
-    if name not in ARCHITECTURES:
-        raise unknown("architecture", name, ARCHITECTURES)
-    factory = ARCHITECTURES[name]
+    front = settings.pop("normalize", None)
+    net = _named(name, settings, text)
+    return net if front is None else nn.Sequential(normalize(front), net)
+
+
+def _named(name: str, settings: dict[str, Any], text: str) -> nn.Module:
+    library, slash, theirs = name.partition("/")
+    if slash:
+        return factories.build(library, theirs, settings)
+    wide = re.fullmatch(r"wrn-(\d+)-(\d+)", name)
+    factory = partial(wide_resnet, int(wide[1]), int(wide[2])) if wide else ARCHITECTURES.get(name)
+    if factory is None:
+        raise unknown("architecture", name, [*ARCHITECTURES, *(f"{library}/NAME" for library in factories.LIBRARIES)])
     try:
-        return factory(**spec.check(settings, inspect.signature(factory).parameters, name))
+        return factory(**spec.check(settings, settings_of(factory), name))
     except (TypeError, RuntimeError) as error:
         raise UserError(f"cannot build {text} ({first_line(error)})") from error
+
+
+def settings_of(factory: Callable[..., nn.Module]) -> list[str]:
+    """What a user may set of a factory: parameters that a `partial` has not fixed by their place, and `normalize`."""
+    return [*inspect.signature(factory).parameters, "normalize"]

@@ -8,6 +8,10 @@ class UserError(ValueError):
     """A mistake the user can mend; commands print its text on one line and exit with code 2."""
 
 
+class Note(UserWarning):
+    """Something that a user should know and need not mend; commands print its text on one line."""
+
+
 MOST = 24
 """names that an error lists; of more, the nearest"""
 
@@ -28,3 +32,10 @@ def first_line(error: BaseException) -> str:
     """The type and first line of another library's error, to be quoted in ours."""
     lines = str(error).strip().splitlines() or ["no message"]
     return f"{type(error).__name__}: {lines[0].strip()}"
+
+
+def some(names: Iterable[str]) -> str:
+    """The first three names, and how many more there are."""
+    names = sorted(names)
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more

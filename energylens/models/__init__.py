@@ -7,6 +7,7 @@
 | `FILE.py:function`, `module:function` | the user's own code that returns an `nn.Module` |
 | `FILE.safetensors` | a checkpoint of our own trainers |
 | `weights.pt@resnet18:classes=10` | a state dict with a named architecture |
+| `model.onnx` | an ONNX graph |
 
 `NAME=REFERENCE` gives a model a display name.
 """
@@ -20,7 +21,7 @@ from torch import nn
 
 from energylens import paths
 from energylens.errors import UserError, unknown
-from energylens.models import architectures, files, robustbench
+from energylens.models import files, onnx_file, robustbench
 from energylens.references import named, run_command
 
 KINDS = ("demo", "robustbench")
@@ -28,7 +29,8 @@ GIVEN: dict[str, nn.Module] = {}
 """networks that have no reference but this process's"""
 ZOO = Path(__file__).parent / "zoo"
 FORMS = (
-    "demo:NAME, robustbench:DATASET/THREAT/NAME, FILE.py:function, FILE.safetensors or weights.pt@resnet18:classes=10"
+    "demo:NAME, robustbench:DATASET/THREAT/NAME, FILE.py:function, FILE.safetensors, FILE.onnx or "
+    "weights.pt@resnet18:classes=10"
 )
 
 
@@ -54,17 +56,15 @@ def load(reference: str, *, model_dir: Path | None = None, trust: bool = False) 
         path, _, function = reference.partition(".py:")
         return _network(reference, paths.call(Path(f"{path}.py"), function))
     if Path(reference).is_file():
-        if reference.endswith(".safetensors"):
-            return files.own(Path(reference))
-        form = f"{reference}:FUNCTION" if reference.endswith(".py") else f"{reference}@resnet18:classes=10"
-        raise UserError(f"'{reference}' alone is no model reference; write {form}")
+        return _file(Path(reference), trust)
     if "@" in reference:
         path, _, arch = reference.rpartition("@")
-        state = files.weights(Path(path), trust)
-        return files.fill(architectures.build(arch), state, f"{Path(path).name} does not fit {arch}")
+        if path.endswith(".onnx"):
+            raise UserError(f"{path} holds its own architecture; leave out @{arch}")
+        return files.named(Path(path), arch, trust)
     if re.fullmatch(r"[\w.]+:\w+", reference):
         return _network(reference, paths.called(reference, _imported(reference)))
-    if reference.endswith(".safetensors"):
+    if reference.endswith((".safetensors", ".onnx", ".pt", ".pth", ".th", ".ckpt")):
         command = run_command(reference)
         raise UserError(f"no such checkpoint: {reference}" + (f"; train it: {command}" if command else ""))
     raise UserError(f"'{reference}' is no model reference; write {FORMS}")
@@ -120,6 +120,16 @@ def prepare(references: tuple[str, ...], model_dir: Path | None = None) -> None:
         raise UserError(f"to be trained first: {', '.join(untrained)}; type: {commands}")
     if wanted:
         robustbench.fetch(wanted)
+
+
+def _file(path: Path, trust: bool) -> nn.Module:
+    if path.suffix == ".safetensors":
+        return files.own(path)
+    if path.suffix == ".onnx":
+        return onnx_file.load(path)
+    if path.suffix == ".py":
+        raise UserError(f"'{path}' alone is no model reference; write {path}:FUNCTION")
+    return files.alone(path, trust)
 
 
 def _imported(reference: str):

@@ -17,6 +17,9 @@ KNOWN = {
 class Normalize(nn.Module):
     """(x - mean) / std, channel by channel."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, mean: Tensor, std: Tensor):
         super().__init__()
         self.register_buffer("mean", mean.float().reshape(-1, 1, 1).clone())

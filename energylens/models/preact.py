@@ -45,14 +45,15 @@ class PreActResNet(nn.Module):
             ]
             setattr(self, f"layer{stage + 1}", nn.Sequential(*layer))
             inputs = outputs
-        if bn:
-            self.bn = nn.BatchNorm2d(inputs)
+        self.bn = nn.BatchNorm2d(inputs) if bn else None
         self.linear = nn.Linear(inputs, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, channels, H, W] in [0, 1] -> logits [B, classes]."""
-        x = self.layer4(self.layer3(self.layer2(self.layer1(self.conv1(x)))))
-        if hasattr(self, "bn"):
+        x = self.conv1(x)
+        for stage in range(4):
+            x = getattr(self, f"layer{stage + 1}")(x)
+        if self.bn is not None:
             x = F.relu(self.bn(x))
         return self.linear(x.mean((2, 3)))
 

@@ -7,8 +7,8 @@ from unittest import mock
 
 from torch import nn
 
-from energylens.errors import UserError, first_line, unknown
-from energylens.models import files
+from energylens.errors import UserError, first_line, some, unknown
+from energylens.models import pickled
 from energylens.models.robustbench_import import zoo
 
 URL = "https://drive.google.com/uc?id="
@@ -71,7 +71,7 @@ def fetch(wanted: dict[Path, str]) -> None:
         part = next(parent for parent in path.parents if parent.is_dir()) / f".{path.name}.part"
         try:
             gdown.download(id=drive, output=str(part))
-            files.glance(part)
+            pickled.glance(part)
             path.parent.mkdir(parents=True, exist_ok=True)
             os.replace(part, path)
         except (OSError, gdown.exceptions.FileURLRetrievalError, UserError) as error:
@@ -115,7 +115,7 @@ def load(reference: str, model_dir: Path, trust: bool = False) -> nn.Module:
             raise
         except Exception as error:
             if path.is_file():
-                files.read(path, trust)  # says it better, where the file itself is the trouble
+                pickled.read(path, trust)  # says it better, where the file itself is the trouble
             raise UserError(f"RobustBench could not load {name} ({first_line(error)})") from error
 
 
@@ -125,7 +125,7 @@ def _complete(utils, path: Path):
 
     def strict(model: nn.Module, name: str, state: dict, dataset) -> nn.Module:
         keys = model.state_dict().keys() - state.keys()
-        lacking = files.some(key for key in keys if key.split(".")[-1] not in CONSTANTS)
+        lacking = some(key for key in keys if key.split(".")[-1] not in CONSTANTS)
         if lacking:
             raise UserError(f"{path} lacks {lacking}; is it the file of {name}?")
         return lenient(model, name, state, dataset)

@@ -2,13 +2,14 @@
 
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import typer
 from typer.exceptions import TyperException
 
-from energylens.errors import UserError, unknown
+from energylens.errors import Note, UserError, unknown
 
 INTERRUPTED = 130
 """the exit code that typer gives to Ctrl-C"""
@@ -34,7 +35,8 @@ def run(group: typer.Typer, program: str, arguments: list[str] | None = None) ->
     """Run a command; its exit code."""
     command = typer.main.get_command(group)
     try:
-        code = command.main(sys.argv[1:] if arguments is None else arguments, program, standalone_mode=False)
+        with _notes():
+            code = command.main(sys.argv[1:] if arguments is None else arguments, program, standalone_mode=False)
     except UserError as error:
         return _fail(str(error))
     except TyperException as error:
@@ -44,6 +46,22 @@ def run(group: typer.Typer, program: str, arguments: list[str] | None = None) ->
     if code == INTERRUPTED:
         print("interrupted; whole shards are kept", file=sys.stderr)
     return code if isinstance(code, int) else 0
+
+
+@contextmanager
+def _notes() -> Iterator[None]:
+    """Inside, a note is one line on standard error; other warnings are as they were."""
+    usual = warnings.showwarning
+
+    def show(message, category, *where, **file) -> None:
+        if issubclass(category, Note):
+            print(f"note: {' '.join(str(message).split())}", file=sys.stderr)
+        else:
+            usual(message, category, *where, **file)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
 
 
 def _fail(message: str) -> int:

@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 from torch import Tensor, nn
+from torch.fx import GraphModule
 
 INTERNAL = frozenset(vars(nn.Module()))
 """what every module carries: parameters, buffers and hooks are told apart, the mode does not count"""
@@ -31,6 +32,8 @@ def sha(net: nn.Module) -> str:
         digest.update(f"{name}={_text(tensor)}".encode())
     for name, module in net.named_modules():
         own = {key: value for key, value in vars(module).items() if key not in INTERNAL}
+        if isinstance(module, GraphModule):  # a traced graph: its code is all that it does
+            own = {"code": module.code}
         hooks = {kind: list(vars(module)[kind].values()) for kind in HOOKS}
         digest.update(f"{name}:{_text(own)}:{_text(hooks)}".encode())
     classes = {base for module in net.modules() for base in type(module).__mro__ if not _foreign(base)}

@@ -9,6 +9,9 @@ from torch import nn
 
 from energylens.errors import UserError, first_line
 
+OPSET = 17
+"""the newest operators that onnx2torch knows all of; newer graphs are written down to it"""
+REDUCTIONS = ("ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd")
 TRY = 32
 """side of the images that a graph of free size is tried with"""
 
@@ -22,16 +25,76 @@ def load(path: Path) -> nn.Module:
     """
     graph = _read(path)
     onnx2torch = _library("onnx2torch")
+    _repair_slices(_library("onnx2torch.node_converters.slice"))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # onnx2torch's own deprecations
-            net = onnx2torch.convert(graph).eval()
+            net = onnx2torch.convert(_written_down(graph)).eval()
     except NotImplementedError as error:
-        raise UserError(f"{path} uses what onnx2torch cannot convert ({first_line(error)})") from error
+        raise UserError(
+            f"{path} uses what onnx2torch cannot convert ({first_line(error)}); export it with opset_version={OPSET}"
+        ) from error
     except Exception as error:  # the library's own refusals
         raise UserError(f"{path} cannot be converted to torch ({first_line(error)})") from error
     _check_batches(path, graph, net)
     return net
+
+
+def _without_identities(graph: Any) -> Any:
+    """Exporters share equal weights by Identity, through which onnx2torch does not look."""
+    kept = {value.name for value in graph.graph.output}
+    same = {
+        node.output[0]: node.input[0]
+        for node in graph.graph.node
+        if node.op_type == "Identity" and node.output[0] not in kept
+    }
+    short = type(graph)()
+    short.CopyFrom(graph)
+    del short.graph.node[:]
+    for node in graph.graph.node:
+        if node.op_type == "Identity" and node.output[0] in same:
+            continue
+        copied = short.graph.node.add()
+        copied.CopyFrom(node)
+        for place, name in enumerate(node.input):
+            while name in same:
+                name = same[name]
+            copied.input[place] = name
+    return short
+
+
+def _written_down(graph: Any) -> Any:
+    """The same graph in operators that onnx2torch knows, where they can say it.
+
+    Newer operators mostly take more types; the axes of reductions became an input. What they say otherwise does
+    not pass the check as older ones, and the graph is left as it is.
+    """
+    graph = _without_identities(graph)
+    newest = max((opset.version for opset in graph.opset_import if not opset.domain), default=0)
+    if newest <= OPSET:
+        return graph
+    older = type(graph)()
+    older.CopyFrom(graph)
+    numpy = _library("onnx.numpy_helper")
+    values = {tensor.name: numpy.to_array(tensor) for tensor in older.graph.initializer}
+    values |= {
+        node.output[0]: numpy.to_array(node.attribute[0].t)
+        for node in older.graph.node
+        if node.op_type == "Constant" and node.attribute[0].name == "value"
+    }
+    for node in older.graph.node:
+        if node.op_type in REDUCTIONS and len(node.input) == 2 and node.input[1] in values:
+            axes = values[node.input[1]].tolist()
+            node.attribute.append(_library("onnx.helper").make_attribute("axes", axes))
+            del node.input[1]
+    for opset in older.opset_import:
+        if not opset.domain:
+            opset.version = OPSET
+    try:
+        _library("onnx.checker").check_model(older)
+    except Exception:  # onnx2torch says which operator it lacks
+        return graph
+    return older
 
 
 def _library(name: str) -> Any:
@@ -41,6 +104,13 @@ def _library(name: str) -> Any:
         return importlib.import_module(name)
     except ImportError as error:
         raise UserError("ONNX files need two more packages; type: pip install 'energylens[onnx]'") from error
+
+
+def _repair_slices(slices: Any) -> None:
+    """onnx2torch 1.5.15 indexes by a list of slices, which torch is about to read otherwise."""
+    if not hasattr(slices, "_by_lists"):
+        slices._by_lists = slices._do_slice
+        slices._do_slice = lambda x, flips, *places: slices._by_lists(x, flips, *map(tuple, places))
 
 
 def _read(path: Path) -> Any:

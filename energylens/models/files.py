@@ -11,12 +11,10 @@ from torch import Tensor, nn
 from energylens import spec
 from energylens.errors import UserError, first_line, some
 from energylens.models import architectures, pickled
-from energylens.models.nearest import hint
+from energylens.models.nearest import COUNTER, hint
 from energylens.models.nesting import State, state_of, unwrapped
 from energylens.models.normalize import Normalize
 
-COUNTER = "num_batches_tracked"
-"""BatchNorm's buffer that no prediction needs and that files from before torch 0.4.1 lack"""
 UNUSED = ("sub_block1.",)
 """beginnings of keys that files of a public class have and that its forward pass never uses (TRADES's wide ResNet)"""
 
@@ -156,4 +154,4 @@ def alone(path: Path, trust: bool = False) -> nn.Module:
     if isinstance(found, nn.Module):
         return found.eval()
     near = hint(state_of(found, path))
-    raise UserError(f"'{path}' alone is no model reference; write {path}@resnet18:classes=10, say{near}")
+    raise UserError(f"'{path}' alone is no model reference; write {path}@ARCHITECTURE{near}")

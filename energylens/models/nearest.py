@@ -16,6 +16,8 @@ FIXED = (
     *("small-resnet", "small-resnet:depth=10", "small-resnet:depth=14", "preact-resnet18", "preact-resnet18:bn=false"),
     *("torchvision/resnet18", "torchvision/resnet34", "torchvision/resnet50", "timm/resnet18", "timm/resnet50"),
 )
+COUNTER = "num_batches_tracked"
+"""BatchNorm's buffer that no prediction needs and that files from before torch 0.4.1 lack"""
 ENOUGH = 0.5
 """of all keys, with their shapes, must agree before an architecture is named"""
 
@@ -31,7 +33,8 @@ def nearest(state: Mapping[str, Tensor]) -> tuple[str, float]:
         shapes = _shapes(arch)
         if shapes is None:
             continue
-        keys = {key: tuple(value.shape) for key, value in unwrapped(dict(state), set(shapes))[0].items()}
+        found = unwrapped(dict(state), set(shapes))[0]
+        keys = {key: tuple(value.shape) for key, value in found.items() if not key.endswith(COUNTER)}
         both = sum(keys.get(key) == shape for key, shape in shapes.items())
         share = both / len(shapes.keys() | keys.keys())
         if share > best[1]:
@@ -43,14 +46,15 @@ def hint(state: Mapping[str, Tensor]) -> str:
     """What to type, if one of our architectures is near: `; it fits @resnet18:classes=100`."""
     arch, share = nearest(state)
     if share < ENOUGH:
-        return ""
+        return "; none of ours is near: write FILE.py:FUNCTION that builds the network and loads it"
     return f"; it fits @{arch}" if share == 1 else f"; nearest: @{arch} ({100 * share:.0f} % of keys and shapes)"
 
 
 def _shapes(arch: str) -> dict[str, tuple[int, ...]] | None:
     try:
         with torch.device("meta"):
-            return {key: tuple(value.shape) for key, value in architectures.build(arch).state_dict().items()}
+            state = architectures.build(arch).state_dict()
+            return {key: tuple(value.shape) for key, value in state.items() if not key.endswith(COUNTER)}
     except UserError:
         return None
 

@@ -146,3 +146,8 @@ OFFLINE = "$ENERGYLENS_OFFLINE"
 def offline() -> bool:
     """Whether nothing may be downloaded: `$ENERGYLENS_OFFLINE` is set to something other than 0."""
     return os.environ.get("ENERGYLENS_OFFLINE", "0") not in ("", "0")
+
+
+def mirrors() -> list[str]:
+    """Addresses of copies of a cache folder: `$ENERGYLENS_MIRROR`, separated by spaces."""
+    return os.environ.get("ENERGYLENS_MIRROR", "").split()

@@ -1,4 +1,4 @@
-"""The commands of `python -m energylens.models`: `check REFERENCE`, and `zoo`."""
+"""The commands of `python -m energylens.models`: `list`, `fetch`, `check`, `bundle`, and `zoo`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,12 +7,47 @@ import typer
 
 from energylens import command, options, spec
 
-app = command.app(help="Look at models.")
+app = command.app(help="Find, fetch and look at models.")
+ModelDir = Annotated[Path | None, typer.Option(help="Folder of RobustBench checkpoints, as DATASET/THREAT/NAME.pt.")]
 
 
-@app.callback()
-def _group() -> None:
-    """Look at models before measuring them."""
+@app.command("list")
+def list_(
+    data: Annotated[str | None, typer.Option(metavar="cifar10|cifar100|imagenet", help="Of this data set.")] = None,
+    norm: Annotated[str | None, typer.Option(metavar="Linf|L2|corruptions", help="Of this threat model.")] = None,
+    arch: Annotated[str | None, typer.Option(help="With this in the architecture's name, such as ResNet-18.")] = None,
+    extra_data: Annotated[
+        bool | None, typer.Option("--extra-data/--no-extra-data", help="Trained with more images, or without.")
+    ] = None,
+    at_least: Annotated[float | None, typer.Option(help="Robust accuracy in percent, or more.")] = None,
+    weights: Annotated[bool, typer.Option("--weights", help="Only models whose checkpoint RobustBench has.")] = False,
+    sort: Annotated[str, typer.Option(metavar="robust|clean|name|venue|architecture", help="By this.")] = "robust",
+    form: Annotated[str, typer.Option("--format", metavar="text|csv|json", help="csv and json hold all columns.")] = (
+        "text"
+    ),
+) -> None:
+    """List RobustBench's models with their published accuracies; the demo networks with --data digits."""
+    from energylens.models import listing
+
+    print(listing.text(data, form, norm=norm, arch=arch, extra_data=extra_data, at_least=at_least,
+                       weights=weights, sort=sort))  # fmt: skip
+
+
+@app.command()
+def fetch(
+    reference: Annotated[list[str], typer.Argument(help="Such as robustbench:cifar10/Linf/Wang2023Better_WRN-28-10.")],
+    model_dir: ModelDir = None,
+    trust_checkpoint: Annotated[
+        bool, typer.Option("--trust-checkpoint", help="Let checkpoint files run code while they are read.")
+    ] = False,
+) -> None:
+    """Download RobustBench checkpoints, and see that what came is the network that it should be."""
+    from energylens import paths
+    from energylens.models import robustbench
+
+    for each in reference:
+        for line in robustbench.obtain(each, model_dir or paths.model_dir(), trust_checkpoint):
+            print(line)
 
 
 @app.command()
@@ -34,7 +69,7 @@ def check(
     from energylens.attacks import PGD
     from energylens.attacks.settings import short
     from energylens.models import check as checks
-    from energylens.models import masking
+    from energylens.models import listing, masking
     from energylens.references import named
 
     PGD(eps=eps)  # a wrong eps is told before any work
@@ -50,10 +85,12 @@ def check(
     checks.attackable(net, named(reference)[0], images)
     with command.progress(len(images)) as advance:
         found = checks.report(net.to(place.where), named(reference)[0], images, place.batch or 128, advance)
-    low, high = claims.wilson(found.correct, found.images)
+    low, high = (100 * bound for bound in claims.wilson(found.correct, found.images))
     print(f"model           {named(reference)[0]}: {found.classes} classes, {found.parameters:,} parameters, logits")
     print(f"images          {images.name}: {images.selection}")
-    print(f"clean accuracy  {found.accuracy:.2f} % [{100 * low:.2f}, {100 * high:.2f}]")
+    print(f"clean accuracy  {found.accuracy:.2f} % [{low:.2f}, {high:.2f}]")
+    for line in listing.published_of(reference, images, low, high):
+        print(line)
     print(f"mean E(x)       {found.mean_energy:.3f} nats")
     if not no_masking:
         seen = min(masking.IMAGES, len(images))
@@ -62,6 +99,30 @@ def check(
             flush=True,
         )
         print(*masking.check_up(net, images, eps), sep="\n")
+
+
+@app.command()
+def bundle(
+    reference: Annotated[list[str], typer.Argument(help="Model references: RobustBench's, or files of weights.")],
+    out: Annotated[Path, typer.Option(help="The archive, such as bundle.tar.")] = Path("bundle.tar"),
+    data: Annotated[list[str] | None, typer.Option("--data", help="Data sets to pack too; repeat for more.")] = None,
+    model_dir: ModelDir = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of the data sets.")] = None,
+) -> None:
+    """Pack models and data for a machine without network; `unbundle` reads them there."""
+    from energylens.models import bundle as bundles
+
+    for line in bundles.pack(reference, data or [], out, model_dir, data_dir):
+        print(line)
+
+
+@app.command()
+def unbundle(archive: Annotated[Path, typer.Argument(help="What `bundle` packed.")]) -> None:
+    """Unpack a bundle into the cache ($ENERGYLENS_HOME), every file checked against its sha256."""
+    from energylens.models import bundle as bundles
+
+    for line in bundles.unpack(archive):
+        print(line)
 
 
 @app.command()

@@ -4,7 +4,9 @@ import re
 import shlex
 from pathlib import Path
 
-SPLITS = ("train", "test", "val")
+SPLITS = ("train", "test", "val", "extra")
+USUAL = {"tiny-imagenet": "val", "imagenet": "val"}
+"""data sets whose test images have no labels -> the split that is meant where none is named; `test` for all others"""
 RUN = re.compile(r"(\w[\w-]*)-(digits|cifar10|cifar100|svhn|tiny-imagenet)-(small-resnet|\w+)-(\d+)")
 """the name of a training run's folder: objective, data, architecture, seed"""
 NORMS = {"linf": "Linf", "l2": "L2"}  # as RobustBench writes them
@@ -51,9 +53,9 @@ def _run(reference: str) -> re.Match | None:
 
 
 def split(reference: str) -> tuple[str, str]:
-    """A data reference's source and split: `cifar10:train` -> ("cifar10", "train"); test if none is named."""
+    """A data reference's source and split: `cifar10:train` -> ("cifar10", "train"); the usual one if none is named."""
     source, _, last = reference.rpartition(":")
-    return (source, last) if source and last in SPLITS else (reference, "test")
+    return (source, last) if source and last in SPLITS else (reference, USUAL.get(reference, "test"))
 
 
 def data_name(reference: str) -> tuple[str, str]:

@@ -112,9 +112,7 @@ def test_a_file_that_does_not_come_is_absent_and_it_is_said_what_goes_where(
     server, tmp_path, kind, checksum, why, asked
 ):
     path, url = tmp_path / "net.pt", f"{server}/{kind}"
-    wanted = (
-        rf"^checkpoint X is missing and could not be downloaded \(127.0.0.1:\d+: .*{why}.*\); save {url} as {path}$"
-    )
+    wanted = rf"^net X is missing and could not be downloaded \(127.0.0.1:\d+: .*{why}.*\); save {url} as {path}$"
     with pytest.raises(UserError, match=wanted):
         fetch(path, [url], checksum, what="net X")
     assert list(tmp_path.iterdir()) == []

@@ -17,6 +17,9 @@ from energylens.data import files, named
 from energylens.data.files import Arrays
 from energylens.errors import UserError, first_line, unknown
 
+AT_ONCE = 10_000
+"""images of a digest's chunk"""
+
 
 @dataclass(frozen=True)
 class Data:
@@ -51,15 +54,18 @@ class Data:
         digest = hashlib.sha256()
         for array in (self.images, self.labels):
             digest.update(f"{array.dtype}{tuple(array.shape)}".encode())
-            digest.update(array.contiguous().numpy().data)
+            for chunk in array.split(AT_ONCE):  # no second copy of a set whose images lie in another order
+                digest.update(chunk.contiguous().numpy().data)
         return digest.hexdigest()
 
-    def batch(self, start: int, stop: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Images [B, C, H, W] float32 in [0, 1], labels [B], places in the split [B]."""
+    def batch(self, start: int, stop: int, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor, Tensor]:
+        """Images [B, C, H, W] float32 in [0, 1], labels [B], places in the split [B]; all on a device."""
         index = torch.from_numpy(self.index[start:stop])
-        x = self.images[index]
-        x = x.float() / 255 if x.dtype == torch.uint8 else x
-        return x, self.labels[index], index
+        return scaled(self.pixels(index, device)), self.labels[index].to(device), index.to(device)
+
+    def pixels(self, index: Tensor, device: torch.device | str = "cpu") -> Tensor:
+        """[B, C, H, W] the images at some places in the split, as they are stored, on a device."""
+        return self.images[index].contiguous().to(device)
 
     def take(self, samples: int | None, shuffle_seed: int | None = None) -> "Data":
         """The first `samples` images, or that many drawn without replacement by a seed.
@@ -74,6 +80,23 @@ class Data:
         if shuffle_seed is not None:
             order = np.random.default_rng(shuffle_seed).permutation(total)
         return replace(self, index=order[:samples], shuffle_seed=shuffle_seed)
+
+
+def scaled(pixels: Tensor) -> Tensor:
+    """uint8 -> float32 in [0, 1], where they are; floats as they are."""
+    return pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels
+
+
+def sources(reference: str, data_dir: Path) -> dict[str, Path]:
+    """The files behind a named set: place below the data folder -> file; none for the digits.
+
+    Raises:
+        UserError: no named set, or it is not there and cannot be had.
+    """
+    source, split = references.split(reference)
+    if source not in named.NAMES:
+        raise unknown("data set", source, named.NAMES)
+    return named.sources(source, split, data_dir)
 
 
 def load(
@@ -99,7 +122,7 @@ def load(
     name = references.data_name(reference)[0]
     if reference.endswith((":train", ":val")) and (source.endswith(".npz") or ".py:" in source):
         raise UserError(f"{source} has no splits; leave out ':{split}'")
-    arrays = named.SETS[source](split, data_dir) if source in named.SETS else _from_path(source, split)
+    arrays = named.load(source, split, data_dir) if source in named.NAMES else _from_path(source, split)
     images, labels = _checked(name, arrays)
     return Data(name, split, images, labels, np.arange(len(labels))).take(samples, shuffle_seed)
 
@@ -110,11 +133,13 @@ def _from_path(source: str, split: str) -> Arrays:
         return paths.call(Path(f"{path}.py"), function)
     if not Path(source).exists():
         if "/" in source or "." in source:
-            raise UserError(f"no data at {source}; give an .npz, a folder, FILE.py:function or one of: {named.KNOWN}")
+            raise UserError(
+                f"no data at {source}; give an .npz, a folder, FILE.py:function or one of: {', '.join(named.NAMES)}"
+            )
         base, _, suffix = source.partition(":")
-        if base in named.SETS:
-            raise unknown(f"split of {base}", suffix, named.SPLITS)
-        raise unknown("data set", source, named.SETS)
+        if base in named.NAMES:
+            named.check_split(base, suffix)
+        raise unknown("data set", source, named.NAMES)
     if Path(source).is_dir():
         return files.folder(Path(source), split)
     if source.endswith(".npz"):
@@ -137,7 +162,7 @@ def _checked(name: str, arrays: Arrays) -> tuple[Tensor, Tensor]:
     if not 0 <= labels.min() <= labels.max() < 2**31:
         raise UserError(f"labels of {name} go from {labels.min()} to {labels.max()}; give class indices 0 to K-1")
     _check_range(name, pixels)
-    return pixels.contiguous(), torch.from_numpy(labels.astype(np.int64))
+    return pixels, torch.from_numpy(labels.astype(np.int64))
 
 
 def _check_range(name: str, images: Tensor) -> None:

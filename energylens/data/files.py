@@ -1,6 +1,10 @@
 """Images and labels from files: `.npz`, a folder of parquet, a folder of images."""
 
 import io
+import zipfile
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,8 @@ from energylens.references import SPLITS
 Arrays = tuple[Any, Any]
 """images [N, C, H, W] (uint8, or floats in [0, 1]) and labels [N]"""
 
+CHUNK = 1000
+"""encoded images in memory at once"""
 IMAGES, LABELS = ("images", "image", "img"), ("labels", "label", "fine_label")
 
 
@@ -33,18 +39,40 @@ def _channels_first(images: np.ndarray) -> np.ndarray:
 def npz(path: Path) -> Arrays:
     """Arrays `images` and `labels` (or `image`, `label`); images [N, H, W, C] or [N, C, H, W].
 
+    Arrays that are stored uncompressed, as `numpy.savez` does, stay on disk until they are asked for.
+
     Raises:
         UserError: truncated, no archive, or without these arrays.
     """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            images = archive[_one_of(IMAGES, archive.files, path)]
-            labels = archive[_one_of(LABELS, archive.files, path)]
+            image, label = (_one_of(names, archive.files, path) for names in (IMAGES, LABELS))
+            mapped = _mapped(path, f"{image}.npy")
+            images, labels = archive[image] if mapped is None else mapped, archive[label]
     except UserError:
         raise
     except Exception as error:  # numpy and zipfile raise half a dozen kinds
         raise UserError(f"{path} cannot be read as .npz ({first_line(error)}); is it whole?") from error
     return _channels_first(images), labels
+
+
+def _mapped(path: Path, member: str) -> np.ndarray | None:
+    """An uncompressed array of an archive, where it lies on disk; None for a compressed one."""
+    with zipfile.ZipFile(path) as archive, path.open("rb") as file:
+        info = archive.getinfo(member)
+        if info.compress_type != zipfile.ZIP_STORED:
+            return None
+        file.seek(info.header_offset)
+        local = file.read(30)
+        file.seek(
+            info.header_offset + 30 + int.from_bytes(local[26:28], "little") + int.from_bytes(local[28:30], "little")
+        )
+        version = np.lib.format.read_magic(file)
+        read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        shape, fortran, dtype = read_header[version](file)
+        if fortran or dtype.hasobject:
+            return None
+        return np.memmap(path, dtype, "c", file.tell(), shape)
 
 
 def folder(path: Path, split: str) -> Arrays:
@@ -63,25 +91,35 @@ def parquet(path: Path, split: str) -> Arrays:
     Raises:
         UserError: no file of this split, unreadable, or images of several sizes.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     found = sorted(path.glob(f"{split}-*.parquet"))
     if not found:
         raise UserError(f"no {split}-*.parquet in {path}")
-    blobs: list[bytes] = []
-    labels: list[np.ndarray] = []
-    for file in found:
-        try:
-            names = pq.read_schema(file).names
-            image, label = _one_of(IMAGES, names, file), _one_of(LABELS, names, file)
-            table = pq.read_table(file, columns=[image, label])
-        except (OSError, pa.ArrowException) as error:
-            raise UserError(f"{file} cannot be read as parquet ({first_line(error)}); is it whole?") from error
-        cells = table[image].to_pylist()
-        blobs += [cell["bytes"] if isinstance(cell, dict) else cell for cell in cells]
-        labels.append(table[label].to_numpy())
-    return _decode(blobs, path), np.concatenate(labels)
+    return parquet_files(found, split)
+
+
+def parquet_files(files: Sequence[Path], split: str) -> Arrays:
+    """The rows of some parquet files, one behind the other.
+
+    Raises:
+        UserError: unreadable, or images of several sizes.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        opened = [pq.ParquetFile(file) for file in files]
+        columns = [[_one_of(names, file.schema_arrow.names, path) for names in (IMAGES, LABELS)]
+                   for file, path in zip(opened, files, strict=True)]  # fmt: skip
+        labels = [file.read([label])[label].to_numpy() for file, (_, label) in zip(opened, columns, strict=True)]
+        blobs = (
+            cell["bytes"] if isinstance(cell, dict) else cell
+            for file, (image, _) in zip(opened, columns, strict=True)
+            for batch in file.iter_batches(CHUNK, columns=[image])
+            for cell in batch.column(0).to_pylist()
+        )
+        return decode(blobs, sum(map(len, labels)), files[0].parent), np.concatenate(labels)
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(f"{files[0]} cannot be read as parquet ({first_line(error)}); is it whole?") from error
 
 
 def image_folder(path: Path) -> Arrays:
@@ -96,21 +134,48 @@ def image_folder(path: Path) -> Arrays:
         found = ImageFolder(str(path)).samples
     except (FileNotFoundError, OSError) as error:
         raise UserError(f"no image folder at {path} ({first_line(error)}); wanted {path}/CLASS/*.png") from error
-    return _decode([Path(file).read_bytes() for file, _ in found], path), np.array([label for _, label in found])
+    blobs = (Path(file).read_bytes() for file, _ in found)
+    return decode(blobs, len(found), path), np.array([label for _, label in found])
 
 
-def _decode(blobs: list[bytes], path: Path) -> np.ndarray:
-    """Encoded images -> [N, C, H, W] uint8; one channel only if every image is grey."""
+def decode(
+    blobs: Iterable[bytes], count: int, path: Path, rgb: bool = False, change: Callable[[Any], Any] | None = None
+) -> np.ndarray:
+    """Encoded images -> [N, C, H, W] uint8.
+
+    Args:
+        blobs: JPEG, PNG, WebP, ...; read a thousand at a time.
+        count: how many there are.
+        path: where they come from, for messages.
+        rgb: three channels even if every image is grey; otherwise one then.
+        change: what is done to each Pillow image first, such as a crop.
+
+    Raises:
+        UserError: one cannot be decoded, or they have several sizes.
+    """
+    grey, pixels, done = True, np.empty((0, 3, 0, 0), np.uint8), 0
+    blobs = iter(blobs)
+    with ThreadPoolExecutor() as pool:
+        while chunk := list(islice(blobs, CHUNK)):
+            for image, is_grey in pool.map(lambda blob: _pixels(blob, path, change), chunk):
+                if not done:
+                    pixels = np.empty((count, *image.shape), np.uint8)
+                if image.shape != pixels.shape[1:]:
+                    sizes = sorted({image.shape[1:], pixels.shape[2:]})
+                    raise UserError(f"images in {path} have several sizes, such as {sizes}; resize them first")
+                pixels[done] = image
+                grey, done = grey and is_grey, done + 1
+    return pixels[:, :1].copy() if grey and not rgb else pixels
+
+
+def _pixels(blob: bytes, path: Path, change: Callable[[Any], Any] | None) -> tuple[np.ndarray, bool]:
+    """[3, H, W], and whether the image is grey."""
     from PIL import Image
 
     try:
-        images = [Image.open(io.BytesIO(blob)) for blob in blobs]
-        mode = "L" if all(image.mode in ("L", "1") for image in images) else "RGB"
-        pixels = [np.asarray(image.convert(mode)) for image in images]
+        image = Image.open(io.BytesIO(blob))
+        colours = image.convert("RGB")
+        shown = colours if change is None else change(colours)
+        return np.asarray(shown).transpose(2, 0, 1), image.mode in ("L", "1")
     except Exception as error:  # Pillow raises half a dozen kinds
         raise UserError(f"an image in {path} cannot be decoded ({first_line(error)})") from error
-    sizes = {array.shape for array in pixels}
-    if len(sizes) > 1:
-        raise UserError(f"images in {path} have several sizes, such as {sorted(sizes)[:2]}; resize them first")
-    stacked = np.stack(pixels)
-    return stacked[:, None] if stacked.ndim == 3 else stacked.transpose(0, 3, 1, 2)

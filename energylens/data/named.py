@@ -1,18 +1,75 @@
-"""Data sets known by name: digits (embedded), CIFAR-10 and CIFAR-100."""
+"""Data sets by name: the digits, which are always there, and the sets of files."""
 
-from contextlib import suppress
+import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from energylens.data.files import Arrays, parquet
-from energylens.errors import UserError, first_line, unknown
+from energylens import downloads
+from energylens.data.cache import decoded
+from energylens.data.cifar import cifar
+from energylens.data.files import Arrays
+from energylens.data.imagenet import IMAGENET
+from energylens.data.sets import Layout, Set
+from energylens.data.svhn import SVHN
+from energylens.data.tiny_imagenet import TINY
+from energylens.errors import Note, UserError, unknown
 
-SPLITS = ("train", "test")
-BATCHES = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}
+SETS: dict[str, Set] = {
+    "cifar10": cifar("cifar10"),
+    "cifar100": cifar("cifar100"),
+    "svhn": SVHN,
+    "tiny-imagenet": TINY,
+    "imagenet": IMAGENET,
+}
+NAMES = ("digits", *SETS)
+DIGITS = ("train", "test")
 
 
-def digits(split: str, data_dir: Path) -> Arrays:
+def load(name: str, split: str, data_dir: Path) -> Arrays:
+    """Images and labels of a split, downloaded if they are not there.
+
+    Raises:
+        UserError: no such split, or it is not there and cannot be had.
+    """
+    check_split(name, split)
+    if name == "digits":
+        return digits(split)
+    layout, files = _found(name, split, data_dir) or _downloaded(name, split, data_dir)
+    return decoded(name, split, files, lambda: layout.read(files, split))
+
+
+def sources(name: str, split: str, data_dir: Path) -> dict[str, Path]:
+    """The files that a set is read from: place below the data folder -> file; none for the digits.
+
+    Raises:
+        UserError: it is not there and cannot be had.
+    """
+    check_split(name, split)
+    if name == "digits":
+        return {}
+    _, files = _found(name, split, data_dir) or _downloaded(name, split, data_dir)
+    return {path.relative_to(data_dir).as_posix(): path for path in _inside(files)}
+
+
+def _inside(files: Iterable[Path]) -> list[Path]:
+    return [path for top in files for path in (sorted(top.rglob("*")) if top.is_dir() else [top]) if path.is_file()]
+
+
+def check_split(name: str, split: str) -> None:
+    """Whether a set has a split.
+
+    Raises:
+        UserError: it has not.
+    """
+    known = DIGITS if name == "digits" else SETS[name].splits
+    if split not in known:
+        why = "; its test images have no labels" if split == "test" else ""
+        raise UserError(f"{unknown(f'split of {name}', split, known)}{why}")
+
+
+def digits(split: str) -> Arrays:
     """Scikit-learn's 1,797 handwritten digits, bilinear to 1x16x16; 1,297 train and 500 test, stratified."""
     import torch
     from sklearn.datasets import load_digits
@@ -22,43 +79,35 @@ def digits(split: str, data_dir: Path) -> Arrays:
     small = torch.from_numpy(images).float().view(-1, 1, 8, 8) / 16
     large = torch.nn.functional.interpolate(small, size=16, mode="bilinear").numpy()
     rows = train_test_split(np.arange(len(labels)), test_size=500, stratify=labels, random_state=0)
-    chosen = np.sort(rows[SPLITS.index(split)])
+    chosen = np.sort(rows[DIGITS.index(split)])
     return large[chosen], labels[chosen]
 
 
-def _cifar(name: str, split: str, data_dir: Path) -> Arrays:
-    """CIFAR in torchvision's layout, else as Hugging Face parquet, else downloaded by torchvision."""
-    batches = BATCHES[name]
-    if not (data_dir / batches).is_dir() and (data_dir / name).is_dir():
-        return parquet(data_dir / name, split)
-    from torchvision.datasets import CIFAR10, CIFAR100
-
-    dataset = {"cifar10": CIFAR10, "cifar100": CIFAR100}[name]
-    try:
-        found = dataset(str(data_dir), train=split == "train", download=True)
-    except (OSError, RuntimeError) as error:  # URLError is an OSError
-        with suppress(OSError):
-            data_dir.rmdir()  # which torchvision made, and nothing is in it
-        raise UserError(
-            f"{name} is not in {data_dir} and could not be downloaded ({first_line(error)}); put "
-            f"{batches}/ (torchvision) or {name}/{split}-*.parquet (Hugging Face) there, "
-            "or name the folder that has it with --data-dir"
-        ) from error
-    return found.data.transpose(0, 3, 1, 2), np.asarray(found.targets)
+def _found(name: str, split: str, data_dir: Path) -> tuple[Layout, tuple[Path, ...]] | None:
+    """The first layout that is whole; a note names one that is half there."""
+    halves: list[tuple[str, str]] = []
+    for layout in SETS[name].layouts:
+        found = layout.find(data_dir, split)
+        if found.files:
+            for half, lacks in halves:
+                warnings.warn(Note(f"{data_dir / half} lacks {lacks}; {layout.name} is read instead"), stacklevel=2)
+            return layout, found.files
+        if found.lacks:
+            halves.append((layout.name, found.lacks))
+    return None
 
 
-def _known_splits(name: str, load):
-    def checked(split: str, data_dir: Path) -> Arrays:
-        if split not in SPLITS:
-            raise unknown(f"split of {name}", split, SPLITS)
-        return load(split, data_dir)
-
-    return checked
-
-
-SETS = {
-    "digits": _known_splits("digits", digits),
-    "cifar10": _known_splits("cifar10", lambda split, where: _cifar("cifar10", split, where)),
-    "cifar100": _known_splits("cifar100", lambda split, where: _cifar("cifar100", split, where)),
-}
-KNOWN = ", ".join(SETS)
+def _downloaded(name: str, split: str, data_dir: Path) -> tuple[Layout, tuple[Path, ...]]:
+    known = SETS[name]
+    place = f"put {known.advice.replace('SPLIT', split)} in {data_dir}, or name the folder that has it with --data-dir"
+    archives = known.archives(split)
+    if not archives:
+        raise UserError(f"{name}:{split} is not there and cannot be downloaded; {place}")
+    for source in archives:
+        try:
+            downloads.fetch(data_dir / source.place, [source.url], source.checksum, what=f"{name}:{split}")
+        except downloads.Unavailable as error:
+            raise UserError(f"{error}; or {place}") from error
+    found = _found(name, split, data_dir)
+    assert found is not None, "the archive is one of the layouts"
+    return found

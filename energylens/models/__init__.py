@@ -112,6 +112,8 @@ def prepare(references: tuple[str, ...], model_dir: Path | None = None) -> None:
         if seen.setdefault(name, bare) != bare:
             raise UserError(f"two models are called '{name}': {seen[name]} and {bare}; name one: --models OTHER={bare}")
         if bare.startswith("robustbench:"):
+            if reason := robustbench.refused(bare):
+                raise UserError(f"model {bare} returns {reason}, no logits, so its energies mean nothing; leave it out")
             wanted |= robustbench.missing(bare, model_dir or paths.model_dir())
         elif (command := run_command(bare)) and not Path(bare).is_file():
             untrained[bare] = command

@@ -3,15 +3,26 @@
 import importlib.util
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from unittest import mock
 
+import torch
 from torch import nn
 
+from energylens import downloads, paths
+from energylens.downloads import DRIVE
 from energylens.errors import UserError, first_line, some, unknown
 from energylens.models import pickled
 from energylens.models.robustbench_import import zoo
 
-URL = "https://drive.google.com/uc?id="
+NOT_LOGITS = {
+    "Chen2020Adversarial": "the mean of three networks' probabilities",
+    "Diffenderfer2021Winning_LRR_CARD_Deck": "the mean of six networks' probabilities",
+    "Diffenderfer2021Winning_Binary_CARD_Deck": "the mean of six networks' probabilities",
+    "Bai2023Improving": "logarithms of mixed probabilities",
+    "Bai2024MixedNUTS": "logarithms of mixed probabilities",
+}
+"""beginnings of names -> what their networks return instead of logits (read in robustbench 1.1.1)"""
 CONSTANTS = ("mu", "sigma", "mean", "std", "num_batches_tracked")
 """buffers that the classes set themselves and that some published files lack"""
 
@@ -44,19 +55,27 @@ def _overwritten() -> str:
     )
 
 
-def missing(reference: str, model_dir: Path) -> dict[Path, str]:
-    """Checkpoint files that are not there: where each goes -> its Google Drive id.
+def file_of(reference: str, model_dir: Path) -> Path:
+    """Where a model's checkpoint goes, in RobustBench's own layout; the parts of an ensemble lie beside it."""
+    dataset, threat, name, _ = _entry(reference)
+    return model_dir / dataset / threat / f"{name}.pt"
+
+
+def sources(reference: str, model_dir: Path) -> dict[Path, str]:
+    """Where each file of a model goes -> where it comes from; none for networks that timm or torchvision fetch.
 
     Raises:
         UserError: RobustBench has no such model.
     """
-    dataset, threat, name, entry = _entry(reference)
-    ids = entry["gdrive_id"]
-    path = model_dir / dataset / threat / f"{name}.pt"
-    wanted = {path: ids} if isinstance(ids, str) else {}
+    path, ids = file_of(reference, model_dir), _entry(reference)[3]["gdrive_id"]
     if isinstance(ids, list):
-        wanted = {path.with_name(f"{path.name}_m{part}.pt"): drive for part, drive in enumerate(ids)}
-    return {file: drive for file, drive in wanted.items() if not file.is_file()}
+        return {path.with_name(f"{path.name}_m{part}.pt"): f"{DRIVE}{drive}" for part, drive in enumerate(ids)}
+    return {path: f"{DRIVE}{ids}"} if ids else {}
+
+
+def missing(reference: str, model_dir: Path) -> dict[Path, str]:
+    """Those of its files that are not there."""
+    return {path: url for path, url in sources(reference, model_dir).items() if not path.is_file()}
 
 
 def fetch(wanted: dict[Path, str]) -> None:
@@ -65,29 +84,38 @@ def fetch(wanted: dict[Path, str]) -> None:
     Raises:
         UserError: one could not be had; says which file goes where and where it comes from.
     """
-    import gdown
-
-    for count, (path, drive) in enumerate(wanted.items()):
-        part = next(parent for parent in path.parents if parent.is_dir()) / f".{path.name}.part"
+    for count, (path, url) in enumerate(wanted.items()):
         try:
-            gdown.download(id=drive, output=str(part))
-            pickled.glance(part)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(part, path)
-        except (OSError, gdown.exceptions.FileURLRetrievalError, UserError) as error:
-            rest = [f"{other} ({URL}{wanted[other]})" for other in list(wanted)[count + 1 :]]
+            downloads.fetch(path, [url], what=f"checkpoint {path.name}")
+        except downloads.Unavailable as error:
+            rest = [f"{other} ({wanted[other]})" for other in list(wanted)[count + 1 :]]
             also = f"; missing too: {', '.join(rest)}" if rest else ""
-            raise UserError(
-                f"checkpoint {path} is missing and could not be downloaded ({_why(error)}); save "
-                f"{URL}{drive} there, or name its folder with --model-dir{also}"
-            ) from error
-        finally:
-            part.unlink(missing_ok=True)
+            raise UserError(f"{error}, or name its folder with --model-dir{also}") from error
 
 
-def _why(error: Exception) -> str:
-    """Connection errors carry a screenful of addresses; their type says enough."""
-    return type(error).__name__ if isinstance(error, OSError) else first_line(error)
+def obtain(reference: str, model_dir: Path, trust: bool = False) -> list[str]:
+    """Have a model's files at hand, checked: whole as they came, and of the network that they should be of.
+
+    Returns:
+        Lines that say where they are.
+
+    Raises:
+        UserError: they cannot be had, changed since they came, or do not fit.
+    """
+    fetch(missing(reference, model_dir))
+    files = [path for path in sources(reference, model_dir) if path.is_file()]
+    lines = [f"{path}  sha256 {downloads.verified(path)}" for path in files]
+    net = load(reference, model_dir, trust)
+    parameters = sum(parameter.numel() for parameter in net.parameters())
+    lines.append(f"{reference.rpartition('/')[2]}: {parameters:,} parameters, every key in its place")
+    reason = refused(reference)
+    return lines if reason is None else [*lines, f"its outputs are {reason}: its energies mean nothing"]
+
+
+def refused(reference: str) -> str | None:
+    """Why a model's outputs are no logits, known without its weights; None if nothing is known against it."""
+    name = _entry(reference)[2]
+    return next((kind for start, kind in NOT_LOGITS.items() if name.startswith(start)), None)
 
 
 def load(reference: str, model_dir: Path, trust: bool = False) -> nn.Module:
@@ -102,12 +130,15 @@ def load(reference: str, model_dir: Path, trust: bool = False) -> nn.Module:
         UserError: unknown model, file missing or unreadable, or a key missing in it.
     """
     dataset, threat, name, _ = _entry(reference)
-    path = model_dir / dataset / threat / f"{name}.pt"
+    path = file_of(reference, model_dir)
+    fetch(missing(reference, model_dir))
     unsafe = {"TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1"} if trust else {}
     with (
         zoo() as utils,
         mock.patch.dict(os.environ, unsafe),
         mock.patch.object(utils, "_safe_load_state_dict", _complete(utils, path)),
+        mock.patch.object(utils, "timm", _timm(utils.timm, path)),
+        mock.patch("torch.hub.download_url_to_file", _from_hub(torch.hub.download_url_to_file)),
     ):
         try:
             return utils.load_model(name, model_dir=model_dir, dataset=dataset, threat_model=threat)
@@ -117,6 +148,36 @@ def load(reference: str, model_dir: Path, trust: bool = False) -> nn.Module:
             if path.is_file():
                 pickled.read(path, trust)  # says it better, where the file itself is the trouble
             raise UserError(f"RobustBench could not load {name} ({first_line(error)})") from error
+
+
+def _timm(timm, path: Path):
+    """Timm for the networks that RobustBench leaves to it: their weights from a file placed by hand, if there is one.
+
+    Otherwise timm downloads them into torch's own cache.
+    """
+
+    def create(name: str, **settings) -> nn.Module:
+        if path.is_file():
+            pickled.glance(path)
+            settings |= {"pretrained": False, "checkpoint_path": str(path)}
+        elif paths.offline():
+            raise UserError(
+                f"timm would download the weights of {name}, and {paths.OFFLINE} is set; place them as {path}"
+            )
+        return timm.create_model(name, **settings)
+
+    return SimpleNamespace(is_model=timm.is_model, create_model=create)
+
+
+def _from_hub(usual):
+    """Torch's own download, for RobustBench's standard ImageNet networks, which it leaves to torchvision."""
+
+    def download(url: str, path: str, *settings, **named) -> None:
+        if paths.offline():
+            raise UserError(f"{url} is missing, and {paths.OFFLINE} is set; save it as {path}")
+        usual(url, path, *settings, **named)
+
+    return download
 
 
 def _complete(utils, path: Path):

@@ -1,6 +1,8 @@
 """Shared parts of the tests: real data where it is, made tables with known answers, toy models."""
 
+import getpass
 import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,9 @@ import torch
 from made_tables import rows
 from matplotlib import pyplot as plt
 from probing import recipe
+
+os.environ["ENERGYLENS_HOME"] = str(Path(tempfile.gettempdir()) / f"energylens-tests-{getpass.getuser()}")
+"""not the user's own cache; real data sets are decoded once for all tests"""
 
 
 @pytest.fixture(autouse=True)

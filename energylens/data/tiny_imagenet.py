@@ -72,6 +72,9 @@ def _validation(path: Path, members: Mapping) -> list[tuple[str, str]]:
     unlabelled = some(name.removeprefix(start) for name in images if name.removeprefix(start) not in labels)
     if unlabelled:
         raise UserError(f"{path} has no label in val_annotations.txt for {unlabelled}; get the whole archive again")
+    lost = some(labels.keys() - {name.removeprefix(start) for name in images})
+    if lost:
+        raise UserError(f"{path} lacks images that val_annotations.txt names: {lost}; unpack the whole {TOP}.zip again")
     images.sort(key=lambda name: (len(name), name))
     return [(name, labels[name.removeprefix(start)]) for name in images]
 
@@ -94,10 +97,20 @@ def _members(path: Path) -> Iterator[Mapping]:
             with zipfile.ZipFile(path) as packed:
                 yield {name: _of_zip(packed, name) for name in packed.namelist()}
         else:
+            _check_end(path)
             with tarfile.open(path) as tar:
                 yield {info.name: _of_tar(tar, info) for info in tar if info.isfile()}
     except (zipfile.BadZipFile, tarfile.TarError, OSError, EOFError) as error:
         raise UserError(f"{path} cannot be read ({first_line(error)}); is it whole? It comes from {URL}") from error
+
+
+def _check_end(path: Path) -> None:
+    """A .tar ends with a kilobyte of zeros; without it, it was cut, which Python's reader does not notice."""
+    if path.suffix == ".tar":
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - 1024))
+            if file.read().strip(b"\0"):
+                raise tarfile.ReadError("unexpected end of data")
 
 
 def _of_zip(packed: zipfile.ZipFile, name: str):

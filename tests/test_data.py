@@ -3,6 +3,7 @@
 import hashlib
 import io
 import pickle
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -154,3 +155,33 @@ def test_real_cifar10(real_data):
     assert found.images.shape == (10000, 3, 32, 32)
     assert torch.bincount(found.labels).tolist() == [1000] * 10
     assert found.labels[:4].tolist() == [3, 8, 8, 0]
+
+
+def test_a_stored_npz_stays_on_disk_until_it_is_asked_for(tmp_path):
+    """4,096 images of 12 KiB in EDM's format: loading them takes no memory worth mentioning, batches are right."""
+    images = np.random.default_rng(0).integers(0, 256, (4096, 64, 64, 3), dtype=np.uint8)
+    np.savez(tmp_path / "synthetic.npz", image=images, label=np.arange(4096) % 10)
+    np.savez_compressed(tmp_path / "packed.npz", image=images[:100], label=np.arange(100))
+    tracemalloc.start()
+    found = data.load(f"{tmp_path}/synthetic.npz")
+    used = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert used < images.nbytes / 20
+    x, y, _ = found.batch(4000, 4003)
+    assert np.array_equal((255 * x).round().numpy(), images[4000:4003].transpose(0, 3, 1, 2))
+    assert x.is_contiguous()
+    assert y.tolist() == [0, 1, 2]
+    assert found.sha == data.load(f"{tmp_path}/synthetic.npz").sha
+    assert torch.equal(data.load(f"{tmp_path}/packed.npz").images, found.images[:100])
+
+
+def test_a_set_is_held_once_as_bytes(tmp_path):
+    np.savez_compressed(tmp_path / "x.npz", images=np.zeros((2000, 3, 32, 32), np.uint8), labels=np.zeros(2000, int))
+    tracemalloc.start()
+    found = data.load(f"{tmp_path}/x.npz")
+    found.sha  # noqa: B018
+    for start in range(0, 2000, 100):
+        found.batch(start, start + 100)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 1.05 * 2000 * 3 * 32 * 32 + 200_000

@@ -1,5 +1,6 @@
 """RobustBench's networks load through our reference, whatever state the installed package is in."""
 
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -113,7 +114,7 @@ def test_a_missing_checkpoint_says_which_file_goes_where_and_where_it_comes_from
 def test_a_downloaded_web_page_is_not_kept(tmp_path, monkeypatch):
     import gdown
 
-    def quota_page(id, output):
+    def quota_page(id, output, quiet):
         Path(output).write_text("<html>Quota exceeded")
 
     monkeypatch.setattr(gdown, "download", quota_page)
@@ -128,10 +129,10 @@ def test_a_download_that_succeeds_is_whole_under_its_name(tmp_path, monkeypatch)
     _, path = place(SMALL, tmp_path)
     content = path.read_bytes()
     path.unlink()
-    monkeypatch.setattr(gdown, "download", lambda id, output: Path(output).write_bytes(content))
+    monkeypatch.setattr(gdown, "download", lambda id, output, quiet: Path(output).write_bytes(content))
     models.prepare((SMALL,), tmp_path)
     assert path.read_bytes() == content
-    assert [file.name for file in path.parent.iterdir()] == [path.name]
+    assert {file.name for file in path.parent.iterdir()} == {path.name, f"{path.name}.sha256"}
 
 
 def run(code: str) -> str:
@@ -170,3 +171,22 @@ from energylens import models
 print(models.load("demo:sat").linear.out_features)
 """)
     assert out == "10"
+
+
+@pytest.mark.parametrize("name", ["Bai2024MixedNUTS", "Chen2020Adversarial"])
+def test_models_that_return_no_logits_are_refused_before_they_are_fetched(name, tmp_path):
+    with pytest.raises(UserError, match=r"returns .*probabilities, no logits, so its energies mean nothing"):
+        models.prepare((f"robustbench:cifar10/Linf/{name}",), tmp_path)
+
+
+def test_fetch_tells_what_came_and_that_it_fits(tmp_path, capsys):
+    _, path = place(SMALL, tmp_path)
+    lines = robustbench.obtain(SMALL, tmp_path)
+    assert lines[0] == f"{path}  sha256 {hashlib.sha256(path.read_bytes()).hexdigest()}"
+    assert lines[1].endswith("parameters, every key in its place")
+
+
+def test_weights_of_timms_networks_can_be_placed_by_hand(tmp_path, monkeypatch):
+    monkeypatch.setenv("ENERGYLENS_OFFLINE", "1")
+    with pytest.raises(UserError, match=r"timm would download .*place them as .*Light_XCiT-S12.pt"):
+        models.load("robustbench:cifar10/Linf/Debenedetti2022Light_XCiT-S12", model_dir=tmp_path)

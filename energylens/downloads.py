@@ -87,8 +87,8 @@ def _placed(path: Path, url: str, checksum: str | None) -> Path:
     import pooch
 
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = tempfile.TemporaryDirectory(dir=path.parent, prefix=".download-")
+        there = next(parent for parent in path.absolute().parents if parent.exists())
+        scratch = tempfile.TemporaryDirectory(dir=there, prefix=".download-")  # its folder is made when it has come
     except OSError as error:
         raise UserError(f"cannot write {path.parent} ({first_line(error)}); choose another folder") from error
     with scratch as folder:

@@ -160,7 +160,7 @@ def mistakes(tmp_path, toy_net):
         ],
         "models": [
             ([], "--help"),
-            (["chek"], "unknown command 'chek'; did you mean 'check'? available: check, zoo"),
+            (["chek"], "unknown command 'chek'; did you mean 'check'? available: list, fetch, check"),
             (["check", "nothing"], "'nothing' is no model reference; write demo:NAME"),
             (["check", f"{bad}:toy", "--data", f"{tmp_path}/toy.npz"], "so its energies mean nothing"),
         ],

@@ -82,7 +82,8 @@ def test_without_checkpoints_it_stops_before_any_work(tmp_path, capsys, monkeypa
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     first = tmp_path / "models" / "cifar10" / "Linf" / "Engstrom2019Robustness.pt"
-    assert f"checkpoint {first} is missing" in error
+    assert "checkpoint Engstrom2019Robustness.pt is missing" in error
+    assert f"as {first}" in error
     assert "https://drive.google.com/uc?id=" in error
     assert "Zhang2020Geometry.pt (https://drive.google.com/uc?id=" in error
     assert error.count("https://drive.google.com/uc?id=") == 8

@@ -85,8 +85,8 @@ def batches(
     search = Half(net) if precision == "bf16" else net
     with frozen(net), full_float32():
         for first in range(start - start % size, stop, size):
-            x, y, index = images.batch(max(first, start), min(first + size, stop))
-            x, y = x.to(device, memory_format=layout), y.to(device)
+            x, y, index = images.batch(max(first, start), min(first + size, stop), device)
+            x = x.to(memory_format=layout)
             with torch.no_grad():
                 natural = net(x).float()
             yield Batch(net, search, x, y, index, natural, max(first, start))

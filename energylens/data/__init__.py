@@ -59,9 +59,9 @@ class Data:
         return digest.hexdigest()
 
     def batch(self, start: int, stop: int, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor, Tensor]:
-        """Images [B, C, H, W] float32 in [0, 1], labels [B], places in the split [B]; all on a device."""
+        """Images [B, C, H, W] float32 in [0, 1] and labels [B] on a device, places in the split [B] on the CPU."""
         index = torch.from_numpy(self.index[start:stop])
-        return scaled(self.pixels(index, device)), self.labels[index].to(device), index.to(device)
+        return scaled(self.pixels(index, device)), self.labels[index].to(device), index
 
     def pixels(self, index: Tensor, device: torch.device | str = "cpu") -> Tensor:
         """[B, C, H, W] the images at some places in the split, as they are stored, on a device."""

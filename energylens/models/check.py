@@ -129,9 +129,9 @@ def report(net: nn.Module, name: str, data: Data, batch: int = 250, progress=lam
     correct, energies = 0, 0.0
     memory_format = layout(net, data)
     for start in range(0, len(data), batch):
-        x, y, _ = data.batch(start, min(start + batch, len(data)))
-        logits = net(x.to(device_of(net), memory_format=memory_format)).float().cpu()
-        correct += int((energy.predict(logits) == y).sum())
+        x, y, _ = data.batch(start, min(start + batch, len(data)), device_of(net))
+        logits = net(x.to(memory_format=memory_format)).float().cpu()
+        correct += int((energy.predict(logits) == y.cpu()).sum())
         energies += float(energy.marginal(logits.double()).sum())
         progress(len(y))
     parameters = sum(parameter.numel() for parameter in net.parameters())

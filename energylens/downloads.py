@@ -1,58 +1,79 @@
 """Files from the network: whole under their name, or absent."""
 
-import sys
+import re
+import shutil
 import tempfile
 import time
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 
 from energylens import paths
 from energylens.atomic import whole
 from energylens.errors import UserError, first_line
+from energylens.transfers import DRIVE, Failed, Final, check, checksum_beside, transfer
 
-DRIVE = "https://drive.google.com/uc?id="
 TRIES = 3
 WAIT = 1.0
 """seconds before the second try; twice as long before each further one"""
+STALE = 3600.0
+"""seconds without a byte after which a download is dead; its process was killed"""
+PREFIX = ".download-"
 
 
 class Unavailable(UserError):
     """A file that is not there and cannot be had."""
 
 
-class _Failed(Exception):
-    """One try; says why."""
+@dataclass(frozen=True)
+class _Wanted:
+    path: Path
+    checksum: str | None
+    sound: Callable[[Path], bool] | None
+    top: Path
+    """the folder in which it lies while it comes"""
 
 
-class _Final(_Failed):
-    """Trying again would give the same."""
-
-
-def fetch(path: Path, urls: Sequence[str], checksum: str | None = None, what: str = "file") -> Path:
+def fetch(
+    path: Path,
+    urls: Sequence[str],
+    checksum: str | None = None,
+    what: str = "file",
+    *,
+    place: str = "",
+    sound: Callable[[Path], bool] | None = None,
+) -> Path:
     """Download a file; beside it lies its sha256, as `sha256sum` writes it.
 
     Args:
         path: where it goes. If it is there, nothing is done.
-        urls: where it comes from; a dead one is followed by the next. Copies under `$ENERGYLENS_MIRROR` come first.
-        checksum: `md5:...` or `sha256:...`; without one, web pages and short bodies are refused all the same.
+        urls: where it comes from; a dead one is followed by the next.
+        checksum: `md5:...` or `sha256:...`; without one, what `URL.sha256` of a mirror says.
         what: it is, for messages.
+        place: where it lies in a cache folder, such as `models/cifar10/Linf/NAME.pt`: copies of such a folder under
+            `$ENERGYLENS_MIRROR` come first.
+        sound: whether a file of this kind is whole, asked before it has its name.
 
     Returns:
         The path.
 
     Raises:
         Unavailable: it cannot be had; says what to save where.
-        UserError: the folder cannot be written.
+        UserError: the folder cannot be written, or `$ENERGYLENS_MIRROR` holds no addresses.
     """
     if path.is_file():
         return path
     if paths.offline():
         raise _unavailable(path, urls, what, f"{paths.OFFLINE} is set")
+    folders = max(len(PurePosixPath(place).parts) - 2, 0)
+    wanted = _Wanted(path, checksum, sound, path.absolute().parents[folders])
+    copies = _mirrored(place)
     failures = []
-    for url in [*_mirrored(path), *urls]:
+    for url in [*copies, *urls]:
         try:
-            return _tried(path, url, checksum)
-        except _Failed as error:
+            return _tried(wanted, url, url in copies)
+        except Failed as error:
             failures.append(f"{_host(url)}: {error}")
     raise _unavailable(path, urls, what, "; ".join(failures))
 
@@ -61,95 +82,71 @@ def _unavailable(path: Path, urls: Sequence[str], what: str, why: str) -> Unavai
     return Unavailable(f"{what} is missing and could not be downloaded ({why}); save {urls[0]} as {path}")
 
 
-def _mirrored(path: Path) -> list[str]:
-    """Its places on mirrors of the cache folder."""
-    for top, folder in (("models", paths.model_dir()), ("data", paths.data_dir())):
-        if path.is_relative_to(folder):
-            return [f"{mirror.rstrip('/')}/{top}/{path.relative_to(folder).as_posix()}" for mirror in paths.mirrors()]
-    return []
+def _mirrored(place: str) -> list[str]:
+    """Its addresses on mirrors of the cache folder."""
+    for mirror in paths.mirrors():
+        if not re.match(r"https?://[^/\s]", mirror):
+            raise UserError(
+                f"$ENERGYLENS_MIRROR holds '{mirror}', which is no address; write http://HOST/FOLDER or "
+                "https://HOST/FOLDER, several of them separated by spaces"
+            )
+    return [f"{mirror.rstrip('/')}/{place}" for mirror in paths.mirrors()] if place else []
 
 
-def _tried(path: Path, url: str, checksum: str | None) -> Path:
-    for again in range(TRIES):
+def _tried(wanted: _Wanted, url: str, copy: bool) -> Path:
+    for again in range(TRIES - 1):
         try:
-            return _placed(path, url, checksum)
-        except _Final:
+            return _placed(wanted, url, copy)
+        except Final:
             raise
-        except _Failed:
-            if again == TRIES - 1:
-                raise
+        except Failed:
             time.sleep(WAIT * 2**again)
-    raise AssertionError
+    return _placed(wanted, url, copy)
 
 
-def _placed(path: Path, url: str, checksum: str | None) -> Path:
+def _placed(wanted: _Wanted, url: str, copy: bool) -> Path:
     """One try, from the network to its name."""
     import pooch
 
-    try:
-        there = next(parent for parent in path.absolute().parents if parent.exists())
-        scratch = tempfile.TemporaryDirectory(dir=there, prefix=".download-")  # its folder is made when it has come
-    except OSError as error:
-        raise UserError(f"cannot write {path.parent} ({first_line(error)}); choose another folder") from error
-    with scratch as folder:
-        part = Path(folder) / path.name
-        _download(url, part)
-        _check(part, checksum)
+    path, checksum = wanted.path, wanted.checksum
+    if checksum is None and copy:
+        checksum = checksum_beside(url)
+    with _scratch(wanted.top) as folder:
+        part = folder / path.name
+        transfer(url, part)
+        check(part, checksum, wanted.sound)
         with whole(path.with_name(f"{path.name}.sha256"), "--model-dir or --data-dir") as hidden:
             hidden.write_text(f"{pooch.file_hash(str(part))}  {path.name}\n")
         with whole(path, "--model-dir or --data-dir") as hidden:
-            part.rename(hidden)
+            shutil.move(part, hidden)
     return path
 
 
-def _download(url: str, part: Path) -> None:
-    import requests
-
+@contextmanager
+def _scratch(top: Path) -> Iterator[Path]:
+    """A folder inside another one, which is made; behind the block both are gone, if nothing came."""
+    made = [parent for parent in (top, *top.parents) if not parent.exists()]
     try:
-        if url.startswith(DRIVE):
-            _from_drive(url, part)
-        else:
-            _from_web(url, part)
-    except requests.HTTPError as error:
-        answer = error.response
-        assert answer is not None  # raise_for_status tells it
-        kind = _Final if 400 <= answer.status_code < 500 and answer.status_code not in (408, 429) else _Failed
-        raise kind(f"the server says {answer.status_code} {answer.reason}") from error
-    except (requests.RequestException, OSError) as error:  # a screenful of addresses: the type says enough
-        raise _Failed(type(error).__name__) from error
-
-
-def _from_web(url: str, part: Path) -> None:
-    import pooch
-
-    download = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), headers={"Accept-Encoding": "identity"})
-    download(url, str(part), None)
-
-
-def _from_drive(url: str, part: Path) -> None:
-    import gdown
-
+        top.mkdir(parents=True, exist_ok=True)
+        _sweep(top)
+        scratch = tempfile.TemporaryDirectory(dir=top, prefix=PREFIX)
+    except OSError as error:
+        raise UserError(f"cannot write {top} ({first_line(error)}); choose another folder") from error
     try:
-        gdown.download(id=url.removeprefix(DRIVE), output=str(part), quiet=not sys.stderr.isatty())
-    except gdown.exceptions.FileURLRetrievalError as error:
-        raise _Final(f"Google Drive does not give it ({first_line(error)})") from error
+        with scratch as folder:
+            yield Path(folder)
+    finally:
+        with suppress(OSError):  # the first that is not empty
+            for parent in made:
+                parent.rmdir()
 
 
-def _check(part: Path, checksum: str | None) -> None:
-    import pooch
-
-    with part.open("rb") as file:
-        head = file.read(64)
-    if not head:
-        raise _Failed("what came is empty")
-    if checksum is not None:
-        kind, _, wanted = checksum.partition(":")
-        found = pooch.file_hash(str(part), alg=kind)
-        if found != wanted:
-            page = ", a web page" if head.lstrip()[:1] == b"<" else ""
-            raise _Final(f"what came has {kind} {found[:8]}..., not {wanted[:8]}...{page}")
-    elif head.lstrip()[:1] == b"<":
-        raise _Final("what came is a web page, not the file (a quota page?)")
+def _sweep(top: Path) -> None:
+    """Remove what downloads left whose process was killed."""
+    for left in top.glob(f"{PREFIX}*"):
+        with suppress(OSError):  # another process was faster
+            if max(path.stat().st_mtime for path in (left, *left.iterdir())) < time.time() - STALE:
+                shutil.rmtree(left)
 
 
 def _host(url: str) -> str:

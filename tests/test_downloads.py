@@ -1,87 +1,28 @@
 """Whatever a server does, a file is whole under its name or absent, and nothing else is left."""
 
 import hashlib
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import os
+import time
 
 import pytest
+from troubles import BODY, Troubles, serving
 
 from energylens import downloads
 from energylens.downloads import fetch
 from energylens.errors import UserError
+from energylens.models import sound
 
-BODY = bytes(range(256)) * 400
 SHA256 = f"sha256:{hashlib.sha256(BODY).hexdigest()}"
 MD5 = f"md5:{hashlib.md5(BODY).hexdigest()}"
-
-
-class Troubles(BaseHTTPRequestHandler):
-    """Each address is one kind of trouble."""
-
-    asked: list[str]
-
-    def do_GET(self):
-        self.asked.append(self.path)
-        getattr(self, self.path.rpartition("/")[2].removesuffix(".pt"))()
-
-    def answer(self, body: bytes = BODY, code: int = 200, **headers):
-        self.send_response(code)
-        for name, value in ({"Content-Length": str(len(body))} | headers).items():
-            self.send_header(name.replace("_", "-"), value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def good(self):
-        self.answer()
-
-    def quota(self):
-        self.answer(b"<!DOCTYPE html><html>Quota exceeded", Content_Type="text/html")
-
-    def cut(self):
-        self.answer(BODY[:5000], **{"Content-Length": str(len(BODY))})
-
-    def dropped(self):
-        self.connection.close()
-
-    def cut_once(self):
-        self.cut() if self.asked.count(self.path) == 1 else self.good()
-
-    def busy_twice(self):
-        self.answer(b"busy", 503) if self.asked.count(self.path) <= 2 else self.good()
-
-    def busy(self):
-        self.answer(b"busy", 503)
-
-    def missing(self):
-        self.answer(b"no", 404)
-
-    def moved(self):
-        self.answer(b"", 302, Location="/good.pt")
-
-    def without_length(self):
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(BODY)
-
-    def empty(self):
-        self.answer(b"")
-
-    def log_message(self, *_):
-        pass
+PLACE = "models/cifar10/Linf/good.pt"
 
 
 @pytest.fixture
-def server(monkeypatch) -> Iterator[str]:
+def server(monkeypatch):
     monkeypatch.setattr(downloads, "WAIT", 0.01)
     monkeypatch.delenv("ENERGYLENS_MIRROR", raising=False)
-    Troubles.asked = []
-    with ThreadingHTTPServer(("127.0.0.1", 0), Troubles) as running:
-        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.1:{running.server_port}"
-        running.shutdown()
-        thread.join()
+    with serving() as address:
+        yield address
 
 
 @pytest.mark.parametrize("kind", ["good", "cut_once", "busy_twice", "moved", "without_length"])
@@ -98,7 +39,11 @@ def test_a_file_that_comes_is_whole_and_its_sha256_is_kept(server, tmp_path, kin
     ("kind", "checksum", "why", "asked"),
     [
         ("quota", None, "a web page", 1),
-        ("quota", SHA256, "not .*, a web page", 1),
+        ("quota", SHA256, "a web page", 1),
+        ("html", None, "a web page", 1),
+        ("partial", None, "the server says 206 Partial Content, not 200", 1),
+        ("html_with_mark", None, "a web page", 1),
+        ("html_with_mark", SHA256, "not .*, a web page", 1),
         ("cut", None, "Error", 3),
         ("cut", SHA256, "Error", 3),
         ("dropped", None, "ConnectionError", 3),
@@ -124,11 +69,54 @@ def test_a_dead_address_is_followed_by_the_next(server, tmp_path):
     assert (tmp_path / "net.pt").read_bytes() == BODY
 
 
-def test_a_mirror_of_the_cache_folder_comes_first(server, tmp_path, monkeypatch):
-    monkeypatch.setenv("ENERGYLENS_HOME", str(tmp_path))
+@pytest.mark.parametrize(
+    ("kind", "why", "asked"),
+    [
+        ("cut_without_length", "what came is not the whole file", 3),
+        ("cut_gzip", "what came is not the whole file", 3),
+        ("text", "what came is text, not the file; it begins: Quota exceeded", 1),
+        ("json", 'what came is text, not the file; it begins: {"error": "rate limit"}', 1),
+        ("html_after_a_word", "what came is text, not the file; it begins: Sorry! <html>Quota", 1),
+    ],
+)
+def test_a_checkpoint_that_is_half_or_foreign_is_absent_without_a_checksum_too(server, tmp_path, kind, why, asked):
+    with pytest.raises(UserError) as error:
+        fetch(tmp_path / "net.pt", [f"{server}/{kind}"], sound=sound.checkpoint)
+    assert why in str(error.value)
+    assert list(tmp_path.iterdir()) == []
+    assert len(Troubles.asked) == asked
+
+
+def test_a_cut_checkpoint_is_asked_for_again(server, tmp_path):
+    fetch(tmp_path / "net.pt", [f"{server}/cut_gzip_once"], sound=sound.checkpoint)
+    assert (tmp_path / "net.pt").read_bytes() == BODY
+
+
+def test_a_mirror_of_the_cache_folder_comes_first_wherever_the_folder_is(server, tmp_path, monkeypatch):
     monkeypatch.setenv("ENERGYLENS_MIRROR", f"{server}/dead {server}/copy/")
-    fetch(tmp_path / "models" / "cifar10" / "Linf" / "good.pt", [f"{server}/missing"])
-    assert Troubles.asked == ["/dead/models/cifar10/Linf/good.pt"]
+    fetch(tmp_path / "mine" / "cifar10" / "Linf" / "good.pt", [f"{server}/missing"], place=PLACE)
+    assert Troubles.asked == [f"/dead/{PLACE}.sha256", f"/dead/{PLACE}"]
+
+
+def test_a_mirrors_own_sha256_is_held_against_its_file(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("ENERGYLENS_MIRROR", server)
+    Troubles.sha256 = f"{SHA256.removeprefix('sha256:')}  good.pt\n".encode()
+    path = tmp_path / "cifar10" / "Linf" / "good.pt"
+    fetch(path, [f"{server}/missing"], place=PLACE)
+    path.unlink()
+    Troubles.sha256 = b"0" * 64
+    with pytest.raises(UserError, match=r"what came has sha256 .*, not 00000000\.\.\."):
+        fetch(path, [f"{server}/missing"], place=PLACE)
+    Troubles.sha256 = b"no checksum"
+    with pytest.raises(UserError, match=r"good\.pt\.sha256 there holds no sha256"):
+        fetch(path, [f"{server}/missing"], place=PLACE)
+
+
+@pytest.mark.parametrize("value", ["mirror.example.org/cache", "http://", "/srv/cache"])
+def test_a_mirror_that_is_no_address_is_one_line(server, tmp_path, monkeypatch, value):
+    monkeypatch.setenv("ENERGYLENS_MIRROR", f"{server} {value}")
+    with pytest.raises(UserError, match=rf"^\$ENERGYLENS_MIRROR holds '{value}', which is no address; write http"):
+        fetch(tmp_path / "net.pt", [f"{server}/good"], place=PLACE)
 
 
 def test_what_is_there_is_not_fetched_again(server, tmp_path):
@@ -148,7 +136,7 @@ def test_an_interrupted_download_leaves_nothing(server, tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(downloads, "_check", interrupted)
+    monkeypatch.setattr(downloads, "check", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fetch(tmp_path / "net.pt", [f"{server}/good"])
     assert list(tmp_path.iterdir()) == []
@@ -166,3 +154,27 @@ def test_a_folder_that_cannot_be_made_is_told(server, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot write .*file"):
         fetch(tmp_path / "file" / "net.pt", [f"{server}/good"])
+
+
+def test_a_download_that_failed_leaves_no_folder_that_it_made(server, tmp_path):
+    with pytest.raises(UserError):
+        fetch(tmp_path / "a" / "models" / "cifar10" / "Linf" / "good.pt", [f"{server}/missing"], place=PLACE)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_download_left_goes_with_the_next_one_and_what_still_comes_stays(server, tmp_path):
+    dead, alive = tmp_path / ".download-dead", tmp_path / ".download-alive"
+    for folder in (dead, alive):
+        folder.mkdir()
+        (folder / "half.pt").write_bytes(BODY[:5000])
+    for path in (dead / "half.pt", dead, alive):
+        os.utime(path, (time.time() - 2 * downloads.STALE,) * 2)
+    fetch(tmp_path / "cifar10" / "Linf" / "good.pt", [f"{server}/good"], place=PLACE)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".download-alive", "cifar10"]
+
+
+def test_a_download_lies_in_the_models_own_folder_while_it_comes(server, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(downloads, "check", lambda part, *_: seen.append(part))
+    fetch(tmp_path / "models" / "cifar10" / "Linf" / "good.pt", [f"{server}/good"], place=PLACE)
+    assert seen[0].parent.parent == tmp_path / "models"

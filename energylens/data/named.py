@@ -105,7 +105,13 @@ def _downloaded(name: str, split: str, data_dir: Path) -> tuple[Layout, tuple[Pa
         raise UserError(f"{name}:{split} is not there and cannot be downloaded; {place}")
     for source in archives:
         try:
-            downloads.fetch(data_dir / source.place, [source.url], source.checksum, what=f"{name}:{split}")
+            downloads.fetch(
+                data_dir / source.place,
+                [source.url],
+                source.checksum,
+                what=f"{name}:{split}",
+                place=f"data/{source.place}",
+            )
         except downloads.Unavailable as error:
             raise UserError(f"{error}; or {place}") from error
     found = _found(name, split, data_dir)

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from energylens.models import robustbench
+from energylens.models import robustbench, robustbench_outside
 
 QUICK = (
     "cifar10/Linf/Rebuffi2021Fixing_R18_ddpm",  # DMPreActResNet, Swish
@@ -26,6 +26,8 @@ SLOW = (
     "cifar10/Linf/Rice2020Overfitting",
     "cifar10/Linf/Huang2021Exploring",  # RobustWideResNet
     "cifar10/Linf/Dai2021Parameterizing",  # PAF_WideResNet
+    "cifar10/Linf/Huang2022Revisiting_WRN-A4",
+    "cifar10/L2/Amini2024MeanSparse_S-WRN-70-16",
     "cifar10/Linf/Kang2021Stable",  # SODEF
     "cifar10/Linf/Peng2023Robust",  # RaWideResNet-70-16
     "cifar10/Linf/Debenedetti2022Light_XCiT-S12",  # timm
@@ -49,14 +51,17 @@ SLOW = (
     "imagenet/Linf/Mo2022When_ViT-B",
     "imagenet/Linf/Peng2023Robust",
     "imagenet/Linf/Xu2024MIMIR_Swin-B",
-    "imagenet/corruptions/Tian2022Deeper_DeiT-S",
+    "imagenet/corruptions/Tian2022Deeper_DeiT-S",  # timm
+    "imagenet/corruptions/AlexNet",  # timm
+    "imagenet/Linf/Standard_R50",  # torchvision
 )
 NOT_HERE = {
     "cifar10/Linf/Bai2023Improving_edm": "its constructor calls CUDA",
-    "imagenet/Linf/Standard_R50": "its constructor downloads torchvision's weights",
 }
 """families that no test builds, and why"""
 LAST = ("Kireev2021Effectiveness", "Andriushchenko2020Understanding")
+OUTSIDE = {"Debenedetti2022": "state_dict", "Tian2022": "model", "AlexNet": "", "Standard_R50": ""}
+"""beginnings of names whose files hold timm's or torchvision's network alone, without normalisation -> under what"""
 WITHOUT_PREFIX = ("Singh2023", "Peng2023", "Xu2024")
 """ImageNet files whose keys RobustBench takes as they are; it writes `model.` in front of the others'"""
 
@@ -64,15 +69,9 @@ WITHOUT_PREFIX = ("Singh2023", "Peng2023", "Xu2024")
 def built(reference: str) -> nn.Module:
     """The factory's own network, with random weights and statistics that matter."""
     torch.manual_seed(0)
+    entry = robustbench._entry(reference)
     with robustbench.zoo() as utils:
-        entry = robustbench._entry(reference)
-        threat, name = reference.split("/")[1:]
-        timm_name = f"{name.lower().replace('-', '_')}_{reference.split('/')[0].split(':')[1]}_{threat.lower()}"
-        if entry[3]["gdrive_id"] is None:
-            classes = {"cifar10": 10, "cifar100": 100, "imagenet": 1000}[entry[0]]
-            net = utils.timm.create_model(timm_name, num_classes=classes, pretrained=False)
-        else:
-            net = entry[3]["model"]()
+        net = robustbench_outside.untrained(utils, *entry) if not entry[3]["gdrive_id"] else entry[3]["model"]()
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None:
             module.running_mean.normal_(0, 0.1)
@@ -90,7 +89,16 @@ def place(reference: str, net: nn.Module, model_dir: Path) -> None:
         for file, part in zip(urls, net.models, strict=True):
             torch.save(part.state_dict(), file)
         return
+    torch.save(_published(reference.split(":")[1].split("/")[0], name, net), path)
+
+
+def _published(dataset: str, name: str, net: nn.Module) -> dict:
+    """What RobustBench's file of a network holds."""
     state = net.state_dict()
-    if reference.startswith("robustbench:imagenet") and urls and not name.startswith(WITHOUT_PREFIX):
+    for start, part in OUTSIDE.items():
+        if name.startswith(start):
+            state = getattr(net, "model", net).state_dict()
+            return {part: state} if part else state
+    if dataset == "imagenet" and not name.startswith(WITHOUT_PREFIX):
         state = {key.removeprefix("model."): value for key, value in state.items() if key.startswith("model.")}
-    torch.save({"last": state} if name.startswith(LAST) else state, path)
+    return {"last": state} if name.startswith(LAST) else state

@@ -105,7 +105,7 @@ def test_what_is_no_archive_is_told(tmp_path, there, content):
         ("nets.py:mine", "is no file of weights; pack robustbench"),
         ("missing.pt@resnet18", "is no file of weights"),
         ("demo:sat", "nothing to pack"),
-        ("robustbench:cifar10/Linf/Debenedetti2022Light_XCiT-S12", "place its weights as"),
+        ("robustbench:cifar10/Linf/Debenedetti2022Light_XCiT-S12", r"\$ENERGYLENS_OFFLINE is set\); save https"),
         (SMALL, r"\$ENERGYLENS_OFFLINE is set"),
     ],
 )

@@ -27,10 +27,9 @@ def test_what_cannot_be_built_here_is_one_line(name, tmp_path, monkeypatch):
     if "CUDA" in NOT_HERE[name] and torch.cuda.is_available():
         pytest.skip("this machine has CUDA")
     monkeypatch.setenv("ENERGYLENS_OFFLINE", "1")
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     reference = f"robustbench:{name}"
     for path in robustbench.sources(reference, tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.save({}, path)
-    with pytest.raises(UserError, match=r"could not load .*NVIDIA driver|is missing, and \$ENERGYLENS_OFFLINE is set"):
+    with pytest.raises(UserError, match=r"could not load .*NVIDIA driver"):
         models.load(reference, model_dir=tmp_path)

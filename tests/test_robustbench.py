@@ -5,12 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import gdown
 import pytest
 import torch
+from troubles import BODY, Troubles, serving
 
-from energylens import models
+from energylens import downloads, models
 from energylens.errors import UserError
-from energylens.models import robustbench
+from energylens.models import published, robustbench
 from energylens.models.robustbench_import import zoo
 
 SMALL = "robustbench:cifar10/Linf/Rade2021Helper_R18_ddpm"  # a ResNet-18 of 11 million parameters
@@ -89,8 +91,6 @@ def test_unknown_names_show_the_closest(reference, text):
 
 
 def test_a_missing_checkpoint_says_which_file_goes_where_and_where_it_comes_from(tmp_path, monkeypatch):
-    import gdown
-
     def offline(**_):
         raise ConnectionError("a screenful of addresses")
 
@@ -112,10 +112,8 @@ def test_a_missing_checkpoint_says_which_file_goes_where_and_where_it_comes_from
 
 
 def test_a_downloaded_web_page_is_not_kept(tmp_path, monkeypatch):
-    import gdown
-
-    def quota_page(id, output, quiet):
-        Path(output).write_text("<html>Quota exceeded")
+    def quota_page(id, output, **_):
+        output.write(b"<html>Quota exceeded")
 
     monkeypatch.setattr(gdown, "download", quota_page)
     with pytest.raises(UserError, match="is a web page"):
@@ -124,12 +122,10 @@ def test_a_downloaded_web_page_is_not_kept(tmp_path, monkeypatch):
 
 
 def test_a_download_that_succeeds_is_whole_under_its_name(tmp_path, monkeypatch):
-    import gdown
-
     _, path = place(SMALL, tmp_path)
     content = path.read_bytes()
     path.unlink()
-    monkeypatch.setattr(gdown, "download", lambda id, output, quiet: Path(output).write_bytes(content))
+    monkeypatch.setattr(gdown, "download", lambda id, output, **_: output.write(content))
     models.prepare((SMALL,), tmp_path)
     assert path.read_bytes() == content
     assert {file.name for file in path.parent.iterdir()} == {path.name, f"{path.name}.sha256"}
@@ -186,7 +182,27 @@ def test_fetch_tells_what_came_and_that_it_fits(tmp_path, capsys):
     assert lines[1].endswith("parameters, every key in its place")
 
 
-def test_weights_of_timms_networks_can_be_placed_by_hand(tmp_path, monkeypatch):
-    monkeypatch.setenv("ENERGYLENS_OFFLINE", "1")
-    with pytest.raises(UserError, match=r"timm would download .*place them as .*Light_XCiT-S12.pt"):
-        models.load("robustbench:cifar10/Linf/Debenedetti2022Light_XCiT-S12", model_dir=tmp_path)
+def test_a_listed_model_without_checkpoint_is_not_called_unknown():
+    with pytest.raises(UserError, match=r"^robustbench:cifar10/Linf/Xiao2020Enhancing is listed, .* see https://"):
+        robustbench.sources("robustbench:cifar10/linf/xiao2020enhancing", Path("models"))
+
+
+def test_every_model_of_robustbench_has_an_address(tmp_path):
+    listed = published.select(weights=True)["reference"]
+    found = [url for reference in listed for url in robustbench.sources(reference, tmp_path).values()]
+    assert len(listed) == 206
+    assert all(url.startswith(("https://drive.google.com/uc?id=", "https://github.com/", "https://download.pytorch"))
+               for url in found)  # fmt: skip
+
+
+def test_a_download_that_is_no_checkpoint_is_not_kept_and_a_mirror_serves_any_model_dir(tmp_path, monkeypatch):
+    with serving() as address:
+        monkeypatch.setenv("ENERGYLENS_MIRROR", address)
+        monkeypatch.setattr(downloads, "WAIT", 0.01)
+        monkeypatch.setattr(Troubles, "Engstrom2019Robustness", Troubles.cut_without_length, raising=False)
+        monkeypatch.setattr(gdown, "download", lambda **_: pytest.fail("the mirror has it"))
+        with pytest.raises(UserError, match="what came is not the whole file"):
+            robustbench.fetch(dict.fromkeys(robustbench.sources(ENGSTROM, tmp_path), f"{address}/cut"))
+        monkeypatch.setattr(Troubles, "Engstrom2019Robustness", Troubles.good)
+        robustbench.fetch(robustbench.sources(ENGSTROM, tmp_path))
+    assert (tmp_path / "cifar10" / "Linf" / "Engstrom2019Robustness.pt").read_bytes() == BODY

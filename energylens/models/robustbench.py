@@ -1,19 +1,17 @@
 """RobustBench's models by reference: `robustbench:cifar10/Linf/Engstrom2019Robustness`."""
 
 import importlib.util
-import os
+import re
 from pathlib import Path
-from types import SimpleNamespace
-from unittest import mock
 
-import torch
 from torch import nn
 
-from energylens import downloads, paths
-from energylens.downloads import DRIVE
-from energylens.errors import UserError, first_line, some, unknown
-from energylens.models import pickled
+from energylens import downloads
+from energylens.errors import UserError, first_line, unknown
+from energylens.models import published, robustbench_outside, sound
 from energylens.models.robustbench_import import zoo
+from energylens.models.robustbench_patches import guarded
+from energylens.transfers import DRIVE
 
 NOT_LOGITS = {
     "Chen2020Adversarial": "the mean of three networks' probabilities",
@@ -23,8 +21,6 @@ NOT_LOGITS = {
     "Bai2024MixedNUTS": "logarithms of mixed probabilities",
 }
 """beginnings of names -> what their networks return instead of logits (read in robustbench 1.1.1)"""
-CONSTANTS = ("mu", "sigma", "mean", "std", "num_batches_tracked")
-"""buffers that the classes set themselves and that some published files lack"""
 
 
 def _entry(reference: str):
@@ -39,10 +35,21 @@ def _entry(reference: str):
             known = {getattr(key, "value", key): key for key in level}
             name = next((option for option in known if option.lower() == part.lower()), None)
             if name is None:
+                _unpublished(reference)
                 raise UserError(f"{unknown(f'RobustBench {kind}', part, known)}{_overwritten()}")
             found.append(name)
             level = level[known[name]]
     return *found, level
+
+
+def _unpublished(reference: str) -> None:
+    """Tell of a model that is listed and that RobustBench cannot load."""
+    listed = published.entry(reference)
+    if listed is not None and not listed["weights"]:
+        raise UserError(
+            f"{listed['reference']} is listed, but RobustBench has no public checkpoint of it; see {listed['link']}. "
+            "models list --weights shows those that can be loaded"
+        )
 
 
 def _overwritten() -> str:
@@ -62,15 +69,19 @@ def file_of(reference: str, model_dir: Path) -> Path:
 
 
 def sources(reference: str, model_dir: Path) -> dict[Path, str]:
-    """Where each file of a model goes -> where it comes from; none for networks that timm or torchvision fetch.
+    """Where each file of a model goes -> where it comes from.
 
     Raises:
         UserError: RobustBench has no such model.
     """
-    path, ids = file_of(reference, model_dir), _entry(reference)[3]["gdrive_id"]
+    dataset, threat, name, entry = _entry(reference)
+    path, ids = file_of(reference, model_dir), entry["gdrive_id"]
     if isinstance(ids, list):
         return {path.with_name(f"{path.name}_m{part}.pt"): f"{DRIVE}{drive}" for part, drive in enumerate(ids)}
-    return {path: f"{DRIVE}{ids}"} if ids else {}
+    if ids:
+        return {path: f"{DRIVE}{ids}"}
+    with zoo() as utils:
+        return {path: robustbench_outside.url(utils, dataset, threat, name, entry)}
 
 
 def missing(reference: str, model_dir: Path) -> dict[Path, str]:
@@ -85,12 +96,26 @@ def fetch(wanted: dict[Path, str]) -> None:
         UserError: one could not be had; says which file goes where and where it comes from.
     """
     for count, (path, url) in enumerate(wanted.items()):
+        place = "/".join(path.parts[-3:])
         try:
-            downloads.fetch(path, [url], what=f"checkpoint {path.name}")
+            downloads.fetch(
+                path,
+                [url],
+                _checksum(url),
+                what=f"checkpoint {path.name}",
+                place=f"models/{place}",
+                sound=sound.checkpoint,
+            )
         except downloads.Unavailable as error:
             rest = [f"{other} ({wanted[other]})" for other in list(wanted)[count + 1 :]]
             also = f"; missing too: {', '.join(rest)}" if rest else ""
-            raise UserError(f"{error}, or name its folder with --model-dir{also}") from error
+            raise UserError(f"{error}, or name with --model-dir the DIR in which it is DIR/{place}{also}") from error
+
+
+def _checksum(url: str) -> str | None:
+    """The beginning of a sha256 that torchvision puts into its files' names."""
+    found = re.search(r"-([0-9a-f]{8,})\.pth$", url)
+    return f"sha256:{found.group(1)}" if found else None
 
 
 def obtain(reference: str, model_dir: Path, trust: bool = False) -> list[str]:
@@ -129,66 +154,17 @@ def load(reference: str, model_dir: Path, trust: bool = False) -> nn.Module:
     Raises:
         UserError: unknown model, file missing or unreadable, or a key missing in it.
     """
-    dataset, threat, name, _ = _entry(reference)
+    dataset, threat, name, entry = _entry(reference)
     path = file_of(reference, model_dir)
     fetch(missing(reference, model_dir))
-    unsafe = {"TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1"} if trust else {}
-    with (
-        zoo() as utils,
-        mock.patch.dict(os.environ, unsafe),
-        mock.patch.object(utils, "_safe_load_state_dict", _complete(utils, path)),
-        mock.patch.object(utils, "timm", _timm(utils.timm, path)),
-        mock.patch("torch.hub.download_url_to_file", _from_hub(torch.hub.download_url_to_file)),
-    ):
-        try:
-            return utils.load_model(name, model_dir=model_dir, dataset=dataset, threat_model=threat)
-        except UserError:
-            raise
-        except Exception as error:
-            if path.is_file():
-                pickled.read(path, trust)  # says it better, where the file itself is the trouble
-            raise UserError(f"RobustBench could not load {name} ({first_line(error)})") from error
-
-
-def _timm(timm, path: Path):
-    """Timm for the networks that RobustBench leaves to it: their weights from a file placed by hand, if there is one.
-
-    Otherwise timm downloads them into torch's own cache.
-    """
-
-    def create(name: str, **settings) -> nn.Module:
-        if path.is_file():
-            pickled.glance(path)
-            settings |= {"pretrained": False, "checkpoint_path": str(path)}
-        elif paths.offline():
-            raise UserError(
-                f"timm would download the weights of {name}, and {paths.OFFLINE} is set; place them as {path}"
-            )
-        return timm.create_model(name, **settings)
-
-    return SimpleNamespace(is_model=timm.is_model, create_model=create)
-
-
-def _from_hub(usual):
-    """Torch's own download, for RobustBench's standard ImageNet networks, which it leaves to torchvision."""
-
-    def download(url: str, path: str, *settings, **named) -> None:
-        if paths.offline():
-            raise UserError(f"{url} is missing, and {paths.OFFLINE} is set; save it as {path}")
-        usual(url, path, *settings, **named)
-
-    return download
-
-
-def _complete(utils, path: Path):
-    """RobustBench's loading of a state dict, which for some names forgives missing keys, made strict."""
-    lenient = utils._safe_load_state_dict
-
-    def strict(model: nn.Module, name: str, state: dict, dataset) -> nn.Module:
-        keys = model.state_dict().keys() - state.keys()
-        lacking = some(key for key in keys if key.split(".")[-1] not in CONSTANTS)
-        if lacking:
-            raise UserError(f"{path} lacks {lacking}; is it the file of {name}?")
-        return lenient(model, name, state, dataset)
-
-    return strict
+    try:
+        with zoo() as utils:
+            if not entry["gdrive_id"]:
+                net = robustbench_outside.untrained(utils, dataset, threat, name, entry)
+                return robustbench_outside.filled(net, path, trust)
+            with guarded(utils, name, trust):
+                return utils.load_model(name, model_dir=model_dir, dataset=dataset, threat_model=threat)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"RobustBench could not load {name} ({first_line(error)})") from error

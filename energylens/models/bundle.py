@@ -69,11 +69,6 @@ def _of_model(bare: str, model_dir: Path) -> dict[str, Path]:
     if bare.startswith("robustbench:"):
         robustbench.fetch(robustbench.missing(bare, model_dir))
         found = robustbench.sources(bare, model_dir)
-        if not found:
-            path = robustbench.file_of(bare, model_dir)
-            if not path.is_file():
-                raise UserError(f"{bare} comes through timm's own cache; place its weights as {path} to pack them")
-            found = {path: ""}
         return {f"models/{path.relative_to(model_dir).as_posix()}": path for path in found}
     path = _weights(bare)
     if not path.is_file() or ".py:" in bare:

@@ -124,7 +124,7 @@ def test_a_missing_file_of_timm_or_torchvision_is_told_as_any_other(reference, t
     ((path, url),) = robustbench.sources(reference, tmp_path).items()
     with pytest.raises(UserError) as error:
         models.load(reference, model_dir=tmp_path)
-    assert f"save {url} as {path}, or name with --model-dir the DIR in which it is DIR/" in str(error.value)
+    assert f"save {url} as {path}, or pass --model-dir DIR if it is DIR/" in str(error.value)
 
 
 def test_what_torchvision_says_of_a_file_in_its_name_is_held_against_it(tmp_path, monkeypatch):

@@ -109,7 +109,7 @@ def fetch(wanted: dict[Path, str]) -> None:
         except downloads.Unavailable as error:
             rest = [f"{other} ({wanted[other]})" for other in list(wanted)[count + 1 :]]
             also = f"; missing too: {', '.join(rest)}" if rest else ""
-            raise UserError(f"{error}, or name with --model-dir the DIR in which it is DIR/{place}{also}") from error
+            raise UserError(f"{error}, or pass --model-dir DIR if it is DIR/{place}{also}") from error
 
 
 def _checksum(url: str) -> str | None:

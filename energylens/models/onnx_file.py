@@ -1,19 +1,20 @@
 """Networks from ONNX files, as torch modules with gradients (extra `onnx`)."""
 
+import math
 import warnings
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import torch
 from torch import nn
 
 from energylens.errors import UserError, first_line
+from energylens.models import onnx_compare
+from energylens.models.onnx_graph import OPSET, constants, library, written_down
 
-OPSET = 17
-"""the newest operators that onnx2torch knows all of; newer graphs are written down to it"""
-REDUCTIONS = ("ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd")
-TRY = 32
-"""side of the images that a graph of free size is tried with"""
+SIDE = 4096
+"""largest side of an image, and most channels"""
+VALUES = 3 * SIDE**2
+"""most values of an image"""
 
 
 def load(path: Path) -> nn.Module:
@@ -21,89 +22,27 @@ def load(path: Path) -> nn.Module:
 
     Raises:
         UserError: the extra is not installed, the file is broken, reaches outside its folder, uses what
-            onnx2torch lacks, or was exported for one batch size.
+            onnx2torch lacks, was exported for one batch size or in training mode, or gives other logits in torch
+            than in onnxruntime.
     """
     graph = _read(path)
-    onnx2torch = _library("onnx2torch")
-    _repair_slices(_library("onnx2torch.node_converters.slice"))
+    shape = _images(path, graph)
+    _not_training(path, graph)
+    onnx2torch = library("onnx2torch")
+    _repair_slices(library("onnx2torch.node_converters.slice"))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # onnx2torch's own deprecations
-            net = onnx2torch.convert(_written_down(graph)).eval()
+            net = onnx2torch.convert(written_down(graph)).eval()
     except NotImplementedError as error:
         raise UserError(
-            f"{path} uses what onnx2torch cannot convert ({first_line(error)}); export it with opset_version={OPSET}"
+            f"{path} uses what onnx2torch cannot convert ({first_line(error)}); "
+            f"export it with torch.onnx.export(..., dynamo=False, opset_version={OPSET})"
         ) from error
     except Exception as error:  # the library's own refusals
         raise UserError(f"{path} cannot be converted to torch ({first_line(error)})") from error
-    _check_batches(path, graph, net)
+    onnx_compare.compare(path, graph, net, shape)
     return net
-
-
-def _without_identities(graph: Any) -> Any:
-    """Exporters share equal weights by Identity, through which onnx2torch does not look."""
-    kept = {value.name for value in graph.graph.output}
-    same = {
-        node.output[0]: node.input[0]
-        for node in graph.graph.node
-        if node.op_type == "Identity" and node.output[0] not in kept
-    }
-    short = type(graph)()
-    short.CopyFrom(graph)
-    del short.graph.node[:]
-    for node in graph.graph.node:
-        if node.op_type == "Identity" and node.output[0] in same:
-            continue
-        copied = short.graph.node.add()
-        copied.CopyFrom(node)
-        for place, name in enumerate(node.input):
-            while name in same:
-                name = same[name]
-            copied.input[place] = name
-    return short
-
-
-def _written_down(graph: Any) -> Any:
-    """The same graph in operators that onnx2torch knows, where they can say it.
-
-    Newer operators mostly take more types; the axes of reductions became an input. What they say otherwise does
-    not pass the check as older ones, and the graph is left as it is.
-    """
-    graph = _without_identities(graph)
-    newest = max((opset.version for opset in graph.opset_import if not opset.domain), default=0)
-    if newest <= OPSET:
-        return graph
-    older = type(graph)()
-    older.CopyFrom(graph)
-    numpy = _library("onnx.numpy_helper")
-    values = {tensor.name: numpy.to_array(tensor) for tensor in older.graph.initializer}
-    values |= {
-        node.output[0]: numpy.to_array(node.attribute[0].t)
-        for node in older.graph.node
-        if node.op_type == "Constant" and node.attribute[0].name == "value"
-    }
-    for node in older.graph.node:
-        if node.op_type in REDUCTIONS and len(node.input) == 2 and node.input[1] in values:
-            axes = values[node.input[1]].tolist()
-            node.attribute.append(_library("onnx.helper").make_attribute("axes", axes))
-            del node.input[1]
-    for opset in older.opset_import:
-        if not opset.domain:
-            opset.version = OPSET
-    try:
-        _library("onnx.checker").check_model(older)
-    except Exception:  # onnx2torch says which operator it lacks
-        return graph
-    return older
-
-
-def _library(name: str) -> Any:
-    import importlib
-
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise UserError("ONNX files need two more packages; type: pip install 'energylens[onnx]'") from error
 
 
 def _repair_slices(slices: Any) -> None:
@@ -114,7 +53,7 @@ def _repair_slices(slices: Any) -> None:
 
 
 def _read(path: Path) -> Any:
-    onnx = _library("onnx")
+    onnx = library("onnx")
     try:
         graph = onnx.load(path, load_external_data=False)
     except Exception as error:  # google.protobuf's, OSError
@@ -134,24 +73,37 @@ def _read(path: Path) -> Any:
     return graph
 
 
-def _check_batches(path: Path, graph: Any, net: nn.Module) -> None:
-    """Whether two images at once give two rows."""
+def _images(path: Path, graph: Any) -> list[int]:
+    """The shape [B, C, H, W] of the graph's only input, 0 where it is free."""
     fixed = {tensor.name for tensor in graph.graph.initializer}
-    inputs = [value for value in graph.graph.input if value.name not in fixed]
-    if len(inputs) != 1 or len(inputs[0].type.tensor_type.shape.dim) != 4:
+    inputs = [value.type.tensor_type for value in graph.graph.input if value.name not in fixed]
+    if len(inputs) != 1:
         raise UserError(f"{path} has {len(inputs)} inputs; wanted one of images [B, C, H, W]")
-    shape = [size.dim_value for size in inputs[0].type.tensor_type.shape.dim]
-    x = torch.rand(2, shape[1] or 3, shape[2] or TRY, shape[3] or TRY)
-    try:
-        with torch.no_grad():
-            rows = net(x)
-        whole = not isinstance(rows, torch.Tensor) or len(rows) == 2
-    except Exception:
-        if not shape[0]:
-            return  # made for other images, maybe: the check of the model says it better
-        whole = False
-    if not whole:
+    shape = [size.dim_value for size in inputs[0].shape.dim]
+    if len(shape) != 4:
+        raise UserError(f"{path} reads an input of {len(shape)} axes; wanted images [B, C, H, W]")
+    if len(graph.graph.output) != 1:
+        raise UserError(f"{path} has {len(graph.graph.output)} outputs; export a network that returns its logits only")
+    types = library("onnx").TensorProto
+    if inputs[0].elem_type != types.FLOAT:
+        kind = types.DataType.Name(inputs[0].elem_type)
         raise UserError(
-            f"{path} was exported for batches of {shape[0] or 1}; export it with a free batch size: "
-            "torch.onnx.export(..., dynamic_axes={'input': {0: 'batch'}})"
+            f"{path} reads images of type {kind}, but energies are measured in float32; "
+            "export it from float32: torch.onnx.export(net.float(), images.float(), ...)"
         )
+    if any(not 0 <= size <= SIDE for size in shape) or math.prod(size or 1 for size in shape) > VALUES:
+        raise UserError(f"{path} reads images {shape}; wanted sides of 1 to {SIDE} pixels, {VALUES} values in all")
+    return shape
+
+
+def _not_training(path: Path, graph: Any) -> None:
+    """Dropout or BatchNorm in training mode would mix the images of a batch, or give other logits every time."""
+    known = constants(graph)
+    is_true = lambda name: name in known and library("onnx.numpy_helper").to_array(known[name]).any()  # noqa: E731
+    for node in graph.graph.node:
+        dropping = node.op_type == "Dropout" and len(node.input) == 3 and is_true(node.input[2])
+        if dropping or any(attribute.name == "training_mode" and attribute.i for attribute in node.attribute):
+            raise UserError(
+                f"{path} was exported in training mode ({node.op_type}); export it with "
+                "torch.onnx.export(net.eval(), ..., training=torch.onnx.TrainingMode.EVAL)"
+            )

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from energylens import data, models
-from energylens.errors import UserError
+from energylens.errors import Note, UserError
 from energylens.models import architectures, check
 
 
@@ -27,6 +27,15 @@ def test_output_kind(toy_net, npz, body, kind):
     if kind != "logits":
         with pytest.raises(UserError, match=r"mean nothing|is NaN or infinite"):
             check.usable(net, "mine", images)
+
+
+def test_outputs_like_a_sigmoids_are_noted_and_measured(toy_net, npz):
+    net = models.load(f"{toy_net('return (logits / 10).sigmoid()')}:toy")
+    with pytest.warns(
+        Note, match=r"every logit of model 'mine' lies in \[0\.4\d+, 0\.5\d+\], like a sigmoid's"
+    ) as notes:
+        assert check.usable(net, "mine", data.load(str(npz))) == 3
+    assert "return what comes before the sigmoid" in str(notes[0].message)
 
 
 def test_one_nan_image_is_not_a_broken_model():

@@ -1,5 +1,6 @@
 """Is this a classifier whose energies mean something? And how accurate is it?"""
 
+import warnings
 from dataclasses import dataclass
 
 import torch
@@ -7,7 +8,7 @@ from torch import Tensor, nn
 
 from energylens import energy
 from energylens.data import Data
-from energylens.errors import UserError, first_line
+from energylens.errors import Note, UserError, first_line
 
 MEANINGLESS = {
     "probabilities": "E(x) would stay between -log(K - 1 + e) and -log(K) - 1/K whatever the image",
@@ -38,6 +39,8 @@ def device_of(net: nn.Module) -> torch.device:
 def usable(net: nn.Module, name: str, data: Data) -> int:
     """The number of classes K, after one batch has shown that energies can be measured.
 
+    A note tells of logits that look like a sigmoid's.
+
     Raises:
         UserError: the network cannot read these images, gives no [B, K] logits, or too few classes.
     """
@@ -58,6 +61,7 @@ def usable(net: nn.Module, name: str, data: Data) -> int:
             f"model '{name}' returns {kind}, so its energies mean nothing ({MEANINGLESS[kind]}); "
             "return the logits before the softmax"
         )
+    _note_probabilities(logits, name)
     largest = int(data.labels.max())
     if largest >= logits.shape[1]:
         raise UserError(
@@ -65,6 +69,16 @@ def usable(net: nn.Module, name: str, data: Data) -> int:
             "take data and model of the same task"
         )
     return logits.shape[1]
+
+
+def _note_probabilities(logits: Tensor, name: str) -> None:
+    """Logits that all lie in [0, 1] are almost surely a sigmoid's; rows of a softmax are refused before."""
+    low, high = float(logits.nan_to_num(0).min()), float(logits.nan_to_num(0).max())
+    if low >= 0 and high <= 1:
+        note = (
+            f"every logit of model '{name}' lies in [{low:.3g}, {high:.3g}], like a sigmoid's; E(x) of probabilities "
+        )
+        warnings.warn(Note(f"{note}means nothing, so return what comes before the sigmoid"), stacklevel=3)
 
 
 def attackable(net: nn.Module, name: str, data: Data) -> None:

@@ -101,3 +101,15 @@ def test_identity_ignores_the_file_around(tmp_path):
         (tmp_path / f"nets{number}.py").write_text(source)
     one, other = (identity.sha(models.load(f"{tmp_path}/nets{number}.py:Net")) for number in range(2))
     assert one == other
+
+
+def test_identity_sees_what_a_class_names_in_another_file(tmp_path):
+    shas = []
+    for number, by in enumerate((1, 1, 2)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "helper.py").write_text(f"BY = {by}\n\ndef scale(x):\n    return BY * x\n")
+        source = "import helper\n" + SOURCE.replace("return helper(x - MEAN)", "return helper.scale(x - MEAN)")
+        (folder / "nets.py").write_text(source.replace("def helper", "def another"))
+        shas.append(identity.sha(models.load(f"{folder}/nets.py:Net")))
+    assert shas[0] == shas[1] != shas[2]

@@ -3,7 +3,6 @@
 import functools
 import hashlib
 import inspect
-import sys
 import types
 from collections.abc import Iterable, MutableMapping
 from typing import Any
@@ -12,6 +11,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from torch import Tensor, nn
 from torch.fx import GraphModule
+
+from energylens.models import names
 
 INTERNAL = frozenset(vars(nn.Module()))
 """what every module carries: parameters, buffers and hooks are told apart, the mode does not count"""
@@ -25,7 +26,8 @@ def sha(net: nn.Module) -> str:
     """SHA-256 over weights, buffers, hooks, attributes and the code of the network's own module classes.
 
     Classes of torch count by name and settings. The file around a class does not count, but for the
-    constants and functions that its methods name. Not seen: what they reach through an imported module.
+    constants and functions that its methods name, there or in another file of the user's (`helper.step`).
+    Not seen: what installed packages do.
     """
     digest = hashlib.sha256(repr(net).encode())
     for name, tensor in [*net.named_parameters(), *net.named_buffers()]:
@@ -45,8 +47,8 @@ def sha(net: nn.Module) -> str:
 def code(function: Any) -> str:
     """SHA-256 over the code of a function or callable object, with all that it reaches in the user's own files.
 
-    Functions and classes that it names count, and those that these name, however far. Not seen: what they reach
-    through an imported module.
+    Functions, classes and constants that it names count, and those that these name, however far, also in modules
+    that they import (`helper.step`). Not seen: what installed packages do, and names that are made of strings.
     """
     reached: dict[int, Any] = {}
     _follow(function, reached, {})
@@ -58,7 +60,7 @@ def _follow(value: Any, reached: dict[int, Any], seen: dict[int, Any]) -> None:
     if id(value) in seen:
         return
     seen[id(value)] = value
-    if isinstance(value, types.FunctionType | type) and _of_user(value):
+    if isinstance(value, types.FunctionType | type) and names.of_user(value):
         reached[id(value)] = value
     for part in _leads_to(value):
         _follow(part, reached, seen)
@@ -70,7 +72,7 @@ def _leads_to(value: Any) -> Iterable[Any]:
     if isinstance(value, tuple | list):
         return value
     if isinstance(value, types.FunctionType):
-        used = _used(value) if _of_user(value) else {}
+        used = names.used(value) if names.of_user(value) else {}
         return [value.__defaults__, value.__kwdefaults__, _enclosed(value), used]
     if isinstance(value, types.MethodType | staticmethod | classmethod):
         return [value.__func__, getattr(value, "__self__", None)]
@@ -79,8 +81,8 @@ def _leads_to(value: Any) -> Iterable[Any]:
     if isinstance(value, property):
         return [value.fget, value.fset]
     if isinstance(value, type):
-        return [*value.__bases__, _body(value)] if _of_user(value) else ()
-    return [type(value), getattr(value, "__dict__", None)] if _of_user(type(value)) else ()
+        return [*value.__bases__, _body(value)] if names.of_user(value) else ()
+    return [type(value), getattr(value, "__dict__", None)] if names.of_user(type(value)) else ()
 
 
 def _alone(part: types.FunctionType | type) -> str:
@@ -89,16 +91,6 @@ def _alone(part: types.FunctionType | type) -> str:
         return f"{part.__qualname__}:{_text(_body(part), 2)}"
     shared = part.__name__ == "<lambda>" or hasattr(part, "__wrapped__")  # others have its source as well
     return _source(part) + (_bytecode(part.__code__) if shared else "") + _text(_reached(part), 2)
-
-
-def _of_user(thing: types.FunctionType | type) -> bool:
-    """Whether a function or class is neither Python's, an installed package's, nor energylens's."""
-    if isinstance(thing, types.FunctionType) and _library(thing):
-        return False
-    top = str(thing.__module__).split(".")[0]
-    file = getattr(sys.modules.get(str(thing.__module__)), "__file__", None) or ""
-    ours = top in ("energylens", "builtins", *sys.stdlib_module_names)
-    return (not ours and "site-packages" not in file) or (isinstance(thing, types.FunctionType) and top == "builtins")
 
 
 def _body(cls: type) -> dict[str, Any]:
@@ -138,6 +130,8 @@ def _object(value: Any, depth: int) -> str:
         return _source(value) + (_text(_reached(value), depth - 2) if depth > 2 else "")
     if isinstance(value, nn.Module):
         return sha(value) if depth > 0 else type(value).__qualname__
+    if isinstance(value, types.ModuleType):
+        return value.__name__
     if isinstance(value, type | types.BuiltinFunctionType):
         return value.__qualname__  # without its module, whose name is the file's
     attributes = _text(vars(value), depth) if depth > 0 and hasattr(value, "__dict__") else ""
@@ -146,22 +140,12 @@ def _object(value: Any, depth: int) -> str:
 
 def _reached(function: types.FunctionType) -> list[Any]:
     """What a function's result depends on beside its source: defaults, enclosed values, its file's globals."""
-    own = {name: value for name, value in _used(function).items() if not _library(value)}
+    own = {name: value for name, value in names.used(function).items() if not _library(value)}
     return [function.__defaults__, function.__kwdefaults__, _enclosed(function), own]
 
 
 def _enclosed(function: types.FunctionType) -> list[Any]:
-    return [cell.cell_contents for cell in function.__closure__ or () if cell != types.CellType()]
-
-
-def _used(function: types.FunctionType) -> dict[str, Any]:
-    """Its file's globals that it names."""
-    return {name: function.__globals__[name] for name in _names(function.__code__) & function.__globals__.keys()}
-
-
-def _names(code: types.CodeType) -> set[str]:
-    inner = [_names(part) for part in code.co_consts if inspect.iscode(part)]
-    return set(code.co_names).union(*inner)
+    return [cell.cell_contents for _, cell in names.cells(function)]
 
 
 def _library(value: Any) -> bool:

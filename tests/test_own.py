@@ -11,10 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from own_attacks import FGSM, own
 from probing import run
-from torch import nn
 
-import energylens
 from energylens import attacks, measure, models
 from energylens.attacks import Own
 from energylens.errors import UserError
@@ -22,18 +21,6 @@ from energylens.options import Place
 from energylens.recipe import Recipe
 
 PAGE = Path(__file__).parent.parent / "docs" / "extend.md"
-FGSM = """
-import torch
-STEP = 1.0
-
-def sign(model, x, y, eps=0.1):
-    x = x.requires_grad_()
-    (gradient,) = torch.autograd.grad(torch.nn.functional.cross_entropy(model(x), y, reduction="sum"), x)
-    return (x + STEP * eps * gradient.sign()).clamp(0, 1)
-
-def noisy(model, x, y, amount=0.05):
-    return (x + amount * (torch.rand_like(x) - 0.5)).clamp(0, 1)
-"""
 
 
 @pytest.fixture
@@ -41,12 +28,6 @@ def mine(tmp_path) -> Path:
     path = tmp_path / "mine.py"
     path.write_text(FGSM)
     return path
-
-
-def own(body: str, **settings) -> Own:
-    space: dict = {"torch": torch}
-    exec(f"def attack(model, x, y, steps=3):\n    {body}", space)
-    return Own(space["attack"], **settings)
 
 
 def test_fgsm_as_a_function_gives_the_columns_of_fgsm(toy, mine, tmp_path):
@@ -59,15 +40,6 @@ def test_fgsm_as_a_function_gives_the_columns_of_fgsm(toy, mine, tmp_path):
         assert ours[column].tolist() == theirs[column].tolist()
     for column in ("energy", "joint_energy", "ce", "l2"):
         np.testing.assert_allclose(ours[column], theirs[column], atol=1e-6)
-
-
-def test_its_name_and_what_it_is_given(mine):
-    attack = attacks.parse(f"{mine}:sign:eps=4/255")
-    assert (attack.name, attack.eps, attack.norm) == ("sign-eps4_255", 4 / 255, "linf")
-    assert attacks.parse(f"{mine}:sign").eps == 0.1
-    noisy = attacks.parse(f"{mine}:noisy:amount=0.2:seed=3")
-    assert (noisy.name, noisy.eps) == ("noisy-seed3-amount0.2", None)
-    assert attacks.parse("made_tables:rows:eps=0.1").kind == "rows"
 
 
 def test_random_numbers_depend_neither_on_the_batch_nor_on_the_shard(toy, mine, tmp_path):
@@ -137,36 +109,6 @@ def test_nan_points_have_their_own_status(toy, tmp_path):
     assert set(found[found["attack"] == "attack"]["status"]) == {"nan"}
 
 
-@pytest.mark.parametrize(
-    ("make", "text"),
-    [
-        (
-            lambda: own("return x", settings={"step": 4}),
-            "unknown setting of attack attack 'step'; did you mean 'steps'",
-        ),
-        (lambda: own("return x", settings={"steps": object()}), "settings of attack attack are numbers, words"),
-        (lambda: own("return x", eps=-1), r"eps must be a number, above 0"),
-        (lambda: own("return x", batch=0), r"batch must be a whole number"),
-        (lambda: Own(lambda model, x: x), "takes 2 arguments; write def <lambda>"),
-        (lambda: attacks.parse("nowhere.py:attack"), "no such file: nowhere.py"),
-        (
-            lambda: attacks.parse("nowhere.at_all:attack"),
-            "cannot import 'nowhere.at_all' of attack nowhere.at_all:attack",
-        ),
-        (lambda: attacks.parse("made_tables:row"), "unknown function in made_tables 'row'; did you mean 'rows'"),
-    ],
-)
-def test_mistakes_are_named(make, text):
-    with pytest.raises(UserError, match=text):
-        make()
-
-
-def test_a_function_cannot_be_called_as_one_of_ours(tmp_path):
-    (tmp_path / "mine.py").write_text("def pgd(model, x, y):\n    return x\n")
-    with pytest.raises(UserError, match="an own attack cannot be called 'pgd', as one of energylens's is; rename"):
-        attacks.parse(f"{tmp_path}/mine.py:pgd")
-
-
 def test_it_travels_to_other_processes(mine, tmp_path, monkeypatch):
     attack = attacks.parse(f"{mine}:sign:eps=0.2:batch=50")
     again = pickle.loads(pickle.dumps(attack))
@@ -185,29 +127,6 @@ def test_its_steps_are_the_calls_of_its_model(toy, mine, tmp_path):
     measure.run(recipe, "test", Place(tables=tmp_path / "tables"))
     found = pd.read_parquet(tmp_path / "tables" / "test" / "steps")
     assert found[found["attack"] == "sign"]["step"].tolist() == [0] * 12
-
-
-def test_energies_in_python(tmp_path, npz):
-    torch.manual_seed(0)
-    net = nn.Sequential(nn.Flatten(), nn.Linear(16, 3)).train()
-    chosen = {"samples": 6, "tables": tmp_path / "tables"}
-    found = energylens.energies({"net": net}, str(npz), ["pgd:eps=0.1", own("return x")], **chosen)
-    assert net.training
-    assert found.groupby(["model", "attack"], observed=True).size().to_dict() == {
-        ("net", "natural"): 6,
-        ("net", "pgd-eps0.1"): 6,
-        ("net", "attack"): 6,
-    }
-    x = torch.from_numpy(np.load(npz)["images"][:6].transpose(0, 3, 1, 2) / np.float32(255))
-    expected = -net(x).logsumexp(1).detach().numpy()
-    for attack in ("natural", "attack"):
-        np.testing.assert_allclose(found[found["attack"] == attack]["energy"], expected, atol=1e-6)
-    net[1].bias.data += 1  # another network of the same name: measured again
-    shifted = energylens.energies(net, str(npz), "pgd:eps=0.1", **chosen | {"name": "other"})
-    np.testing.assert_allclose(shifted[shifted["attack"] == "natural"]["energy"], expected - 1, atol=1e-6)
-    assert set(shifted["model"]) == {"Sequential"}
-    with pytest.raises(UserError, match=r"unknown setting of energylens.energies 'bach'"):
-        energylens.energies(net, str(npz), bach=3)
 
 
 def test_a_given_network_stays_in_its_process():

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from energylens import compact
-from energylens.errors import UserError
+from energylens.errors import UserError, some
 from energylens.schema import NATURAL
-from energylens.shards import broken, check_one_key, folder, named, parts
+from energylens.shards import Part, broken, check_one_key, folder, named, parts
 
 READ = ("sample", "step", "label", "pred", "energy", "joint_energy")
 SHOWN = {
@@ -19,21 +19,27 @@ SHOWN = {
     "attack": ("attack", "{}"),
     "images": ("images", "{:,}"),
     "accuracy": ("accuracy %", "{:.2f}"),
-    "energy": ("E(x)", "{:.3f}"),
-    "joint_energy": ("E(x, y)", "{:.3f}"),
-    "delta_energy": ("E(x) - E(x*)", "{:.3f}"),
+    "energy": ("E(x)", "{:z.3f}"),
+    "joint_energy": ("E(x, y)", "{:z.3f}"),
+    "delta_energy": ("E(x) - E(x*)", "{:z.3f}"),
 }
 """column -> its heading, and how it is written"""
 NAMES = ("model", "attack")
 
 
-def of(points: Path, models: Iterable[str] | None = None, attacks: Iterable[str] | None = None) -> pd.DataFrame:
+def of(
+    points: Path,
+    models: Iterable[str] | None = None,
+    attacks: Iterable[str] | None = None,
+    samples: int | None = None,
+) -> pd.DataFrame:
     """What a table says, in short. Reads a model and attack at a time; each image counts once.
 
     Args:
         points: the folder `TABLES/ANALYSIS/points`, or `steps`; of steps, an image's last one counts.
         models: display names; all that are there if None.
         attacks: attack names, without `natural`; all that are there if None.
+        samples: the first this many images that were selected; all that are there if None.
 
     Returns:
         One row a model and attack, natural images first, also where there are no images:
@@ -56,22 +62,29 @@ def of(points: Path, models: Iterable[str] | None = None, attacks: Iterable[str]
     attacks = sorted({attack for _, attack in there} - {NATURAL}) if attacks is None else list(dict.fromkeys(attacks))
     rows = []
     for model in dict.fromkeys(models):
-        natural = _images(folder(points, model, NATURAL))
+        natural = _images(folder(points, model, NATURAL), samples)
         rows.append({"model": model, "attack": NATURAL} | _means(natural) | {"delta_energy": np.nan})
         for attack in attacks:
-            images = _images(folder(points, model, attack))
+            images = _images(folder(points, model, attack), samples)
             rows.append({"model": model, "attack": attack} | _means(images) | {"delta_energy": _fall(natural, images)})
     return pd.DataFrame(rows, columns=[*SHOWN, "nan"])
 
 
-def _images(where: Path) -> pd.DataFrame:
+def _images(where: Path, samples: int | None) -> pd.DataFrame:
     """One row an image: `sample`, `label`, `pred`, `energy`, `joint_energy`."""
     found = parts(where)
     check_one_key(where, found)
-    shards = [_last(_read(part.path)) for part in found]
+    shards = [_last(_first(_read(part.path), part, samples)) for part in found if part.start < (samples or part.stop)]
     if not shards:
         return pd.DataFrame(columns=[name for name in READ if name != "step"], dtype=float)
     return pd.concat(shards).drop_duplicates("sample")
+
+
+def _first(rows: pd.DataFrame, part: Part, samples: int | None) -> pd.DataFrame:
+    """Those of a file's rows that are of the first images."""
+    if samples is None or part.stop <= samples:
+        return rows
+    return rows[rows["sample"].isin(rows["sample"].unique()[: samples - part.start])]
 
 
 def _last(rows: pd.DataFrame) -> pd.DataFrame:
@@ -106,7 +119,7 @@ def _fall(natural: pd.DataFrame, attacked: pd.DataFrame) -> float:
 
 
 def lines(frame: pd.DataFrame) -> list[str]:
-    """A summary as aligned text, and a warning for each model and attack with NaN rows."""
+    """A summary as aligned text, and its warnings."""
     aligned = []
     for name, cells in zip(SHOWN, _columns(frame), strict=True):
         width, align = max(map(len, cells)), "<" if name in NAMES else ">"
@@ -122,12 +135,17 @@ def markdown(frame: pd.DataFrame) -> list[str]:
 
 
 def warnings(frame: pd.DataFrame) -> list[str]:
-    """A line for each model and attack with NaN rows."""
+    """A line for each model and attack with NaN rows, and one where there are fewer images than elsewhere."""
     told = []
     for row in frame[frame["nan"] > 0].itertuples():
         what = f"{row.nan:,} of {row.images:,} images of {row.model} under {row.attack} gave NaN"
         end = "it counts as wrong and is" if row.nan == 1 else "they count as wrong and are"
         told.append(f"warning: {what}; {end} left out of the means")
+    most = frame["images"].max()
+    fewer = frame[(frame["images"] > 0) & (frame["images"] < most)]
+    if len(fewer):
+        listed = some(f"{row.model} under {row.attack} ({row.images:,})" for row in fewer.itertuples())
+        told.append(f"note: fewer than {most:,} images: {listed}; means over other images do not compare")
     return told
 
 

@@ -114,7 +114,9 @@ def _found(points: Path, model: str, attack: str) -> list[Part]:
     where = folder(points, model, attack)
     found = parts(where)
     if not found:
-        raise UserError(f"no table of '{model}' under '{attack}' in {points}; measure it: leave out --no-measure")
+        raise UserError(
+            f"no table of '{model}' under '{attack}' in {points}; measure it (a figure: leave out --no-measure)"
+        )
     check_one_key(where, found)
     return found
 
@@ -138,7 +140,7 @@ def _rows(points: Path, model: str, attack: str, chosen: Selection) -> tuple[lis
     if position < wanted:
         raise UserError(
             f"the table of '{model}' under '{attack}' has {position} of {wanted} images; "
-            f"measure the rest: leave out --no-measure, or open it with samples={position}"
+            f"measure the rest (a figure: leave out --no-measure), or open it with samples={position}"
         )
     return chunks, record | {"model": model}
 

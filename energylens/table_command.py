@@ -1,5 +1,6 @@
 """The commands of `python -m energylens.table`: `check`, `summary` and `compact`, each of a folder of tables."""
 
+import itertools
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -28,7 +29,7 @@ def check(folder: Folder) -> None:
     from energylens.shard_checks import many
 
     found = tables(folder)
-    files = rows = wrong = 0
+    files = rows = wrong = notes = 0
     out = sys.stdout  # while there is a bar, the terminal's is another one
 
     def seen(images: int, held: int) -> None:
@@ -36,18 +37,20 @@ def check(folder: Folder) -> None:
         files, rows = files + 1, rows + held
         advance(images)
 
-    with command.progress(sum(verify.images(points) for points in found)) as advance:
+    with command.progress(sum(verify.images(points) for points in found), "checking", "checked") as advance:
         for points in found:
             for finding in verify.problems(points, seen):
-                wrong += finding.damage
+                wrong, notes = wrong + finding.damage, notes + (not finding.damage)
                 print(f"{'' if finding.damage else 'note: '}{finding}", file=sys.stdout if out.isatty() else out)
     if wrong:
         raise UserError(
-            f"{many(wrong, 'problem')} in {folder}; the probe that made a file measures it again, once deleted"
+            f"{many(wrong, 'problem')} in {folder}; the probe that made a file measures it again once it is deleted, "
+            "and moves unreadable ones aside itself"
         )
     if not files:
         raise _nothing(folder)
-    print(f"{many(files, 'file')}, {many(rows, 'row')}: all right")
+    told = f", {many(notes, 'note')}" if notes else ""
+    print(f"{many(files, 'file')}, {many(rows, 'row')}: all right{told}")
 
 
 @app.command()
@@ -68,7 +71,7 @@ def summary(
     if style == "csv":
         made = pd.concat([frame.assign(table=str(points)) for points, frame in frames.items()])
         print(made.set_index("table").to_csv(), end="")
-        for warning in summaries.warnings(made):
+        for warning in itertools.chain.from_iterable(map(summaries.warnings, frames.values())):
             print(warning, file=sys.stderr)
         return
     write = summaries.lines if style == "text" else summaries.markdown

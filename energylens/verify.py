@@ -78,6 +78,20 @@ def _leftovers(where: Path) -> Iterator[Finding]:
         yield Finding(path, "left by a killed probe, or just being written; readers skip it", damage=False)
 
 
+def _holes(where: Path, found: list[Part], images: int) -> Iterator[Finding]:
+    """Images that no file of a folder has, and that files behind them, or the natural ones, go beyond."""
+    total = max([images, *(part.stop for part in found)]) if found else 0
+    holes, position = [], 0
+    for start, stop in [*((part.start, part.stop) for part in found), (total, total)]:
+        if start > position:
+            holes.append(f"{position} to {start}")
+        position = max(position, stop)
+    if holes:
+        more = f" and {len(holes) - 3} more ranges" if len(holes) > 3 else ""
+        what = f"no images {', '.join(holes[:3])}{more}, of {total:,}; a probe that asks for them measures them"
+        yield Finding(where, what, damage=False)
+
+
 class _Model:
     """The files of one model, natural ones first."""
 
@@ -85,6 +99,8 @@ class _Model:
         self.home, self.schema, self.seen = home, schema, seen
         self.first: tuple[Path, Said] | None = None
         self.natural = Natural.of([])
+        self.images = 0
+        """as far as its natural files go"""
 
     def problems(self) -> Iterator[Finding]:
         natural = f"attack={NATURAL}"
@@ -97,6 +113,8 @@ class _Model:
         found = parts(where)
         yield from _strangers(where, (part.path for part in found))
         yield from _leftovers(where)
+        self.images = self.images if attacked else max((part.stop for part in found), default=0)
+        yield from _holes(where, found, self.images)
         keys = Counter(part.key for part in found)
         if len(keys) > 1:
             listed = ", ".join(f"{key} ({many(count, 'file')})" for key, count in sorted(keys.items()))

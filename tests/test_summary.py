@@ -81,6 +81,17 @@ def test_overlapping_shards_count_each_image_once(points):
     pd.testing.assert_frame_equal(summary.of(points), whole)
 
 
+@pytest.mark.parametrize("samples", [1, 3, 4, 5])
+def test_the_first_images_alone(points, samples):
+    for start, stop in ((0, 3), (2, 5), (3, 6)):
+        for attack, columns in (("natural", ENERGIES), ("pgd", RAISED)):
+            shard(points, attack, start, stop, **{name: values[start:stop] for name, values in columns.items()})
+    found = row(points, samples=samples)
+    before, after = (np.array(columns["energy"][:samples]) for columns in (ENERGIES, RAISED))
+    assert (found["images"], found["energy"]) == (samples, pytest.approx(after.mean()))
+    assert found["delta_energy"] == pytest.approx((before - after).mean())
+
+
 def test_missing_and_short_combinations_show(points):
     pairs(points)
     shard(points, "natural", model="n")
@@ -155,7 +166,13 @@ def test_text_is_aligned_and_warns(frame):
         "b         cw               0           -        -        -             -",
         "warning: 2,000 of 500 images of resnet20 under pgd-eps0.2 gave NaN; they count as wrong and are left out of "
         "the means",
+        "note: fewer than 10,000 images: resnet20 under pgd-eps0.2 (500); means over other images do not compare",
     ]
+
+
+def test_nothing_is_not_written_as_less_than_nothing(frame):
+    (row,) = summary.markdown(frame.iloc[[0]].assign(energy=-0.0, joint_energy=-4e-4, delta_energy=-6e-4))[2:]
+    assert row == "| resnet20 | natural | 10,000 | 95.20 | 0.000 | 0.000 | -0.001 |"
 
 
 def test_markdown(frame):

@@ -120,7 +120,8 @@ def test_files_without_a_row_that_fits_are_not_read(tmp_path):
         ({"filters": [("status", "equals", "nan")]}, '"equals" is not a valid operator'),
         ({"filters": [("status", "==", 3)]}, r"filters=\[\('status', '==', 3\)\] cannot be applied"),
         ({"samples": 0}, "samples=0 leaves no image"),
-        ({"samples": 9}, "has 5 of 9 images; measure the rest: leave out --no-measure, or open it with samples=5"),
+        ({"models": "n", "attacks": []}, r"no table of 'n' .*; measure it \(a figure: leave out --no-measure\)"),
+        ({"samples": 9}, r"has 5 of 9 images; measure the rest \(a figure: .*\), or open it with samples=5"),
     ],
 )
 def test_mistakes_are_told_in_one_line(tmp_path, asked, line):

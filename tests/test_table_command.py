@@ -33,7 +33,7 @@ def run(capsys, *arguments) -> tuple[int, list[str], list[str]]:
     """Exit code, and the lines on standard output and error, without those of progress."""
     code = command.run(table_command.app, "test", [str(argument) for argument in arguments])
     out, err = capsys.readouterr()
-    return code, out.splitlines(), [line for line in err.splitlines() if not line.startswith("measured ")]
+    return code, out.splitlines(), [line for line in err.splitlines() if not line.startswith("checked ")]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,25 @@ def test_check_tells_every_problem_in_a_line_and_counts_them(tables, capsys):
         f"note: {hidden.relative_to(here)}: left by a killed probe, or just being written; readers skip it",
         f"{wrong.relative_to(here)}: linf is above eps (1 row, first sample 2)",
     ]
-    assert err == ["error: 2 problems in tables; the probe that made a file measures it again, once deleted"]
+    assert err == [
+        "error: 2 problems in tables; the probe that made a file measures it again once it is deleted, and moves "
+        "unreadable ones aside itself"
+    ]
+
+
+def test_check_notes_a_hole_and_says_so_at_its_end(tables, capsys):
+    (whole,) = tables.glob("a/points/*/attack=pgd/*.parquet")
+    whole.unlink()
+    shard(tables / "a" / "points", "pgd", stop=2)
+    shard(tables / "a" / "points", "pgd", start=4)
+    where = "tables/a/points/model=m/attack=pgd"
+    told = f"note: {where}: no images 2 to 4, of 6; a probe that asks for them measures them"
+    assert run(capsys, "check", "tables/a") == (0, [told, "3 files, 10 rows: all right, 1 note"], [])
+
+
+def test_check_says_that_it_checks(tables, capsys):
+    command.run(table_command.app, "test", ["check", "tables/a"])
+    assert capsys.readouterr().err.splitlines()[-1].startswith("checked 12 of 12 rows in ")
 
 
 def test_what_is_deleted_is_measured_again(toy_net, npz, tmp_path, capsys):
@@ -168,6 +186,13 @@ def test_summary_as_csv_warns_on_standard_error(tmp_path, capsys):
     _, out, err = run(capsys, "summary", "tables", "--format", "csv")
     assert len(out) == 3
     assert err == ["warning: 6 of 6 images of m under pgd gave NaN; they count as wrong and are left out of the means"]
+
+
+def test_summary_as_csv_compares_the_images_of_a_table_with_its_own(tables, capsys):
+    shard(tables / "b" / "points", "natural", model="o", stop=3)
+    shard(tables / "c" / "points", "natural", stop=3)
+    _, _, err = run(capsys, "summary", "tables", "--format", "csv")
+    assert err == ["note: fewer than 6 images: o under natural (3); means over other images do not compare"]
 
 
 def test_summary_refuses_formats_that_it_does_not_know(tables, capsys):

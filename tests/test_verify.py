@@ -159,6 +159,32 @@ def test_attacked_rows_without_natural_ones_are_told(points):
     ]
 
 
+@pytest.mark.parametrize(
+    ("attack", "ranges", "holes"),
+    [
+        ("natural", [(0, 2), (4, 6)], "2 to 4"),
+        ("natural", [(2, 6)], "0 to 2"),
+        ("pgd", [(0, 4), (1, 3), (5, 6)], "4 to 5"),
+        ("pgd", [(0, 4)], "4 to 6"),
+        ("pgd", [(1, 2), (3, 4), (5, 6)], "0 to 1, 2 to 3, 4 to 5"),
+    ],
+)
+def test_images_that_no_file_has_are_a_note(points, attack, ranges, holes):
+    other = "pgd" if attack == "natural" else "natural"
+    shard(points, other, *(ranges[0] if other == "pgd" else ()))
+    for start, stop in ranges:
+        shard(points, attack, start, stop)
+    found = [finding for finding in verify.problems(points) if f"attack={attack}" in str(finding.path)]
+    notes = [str(finding) for finding in found if not finding.damage]
+    where = points / "model=m" / f"attack={attack}"
+    assert notes == [f"{where}: no images {holes}, of 6; a probe that asks for them measures them"]
+
+
+def test_fewer_natural_images_than_another_probe_wanted_are_no_hole(points):
+    pairs(points, stop=4)
+    assert list(verify.problems(points)) == []
+
+
 def test_what_killed_probes_leave_is_a_note(points):
     _, path = pairs(points)
     hidden = path.with_name(f".{path.name}.4711")

@@ -1,30 +1,88 @@
 """Measuring from Python: networks, attacks and options as objects."""
 
+import sys
+import traceback
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import typer
 from torch import nn
+from typer.exceptions import TyperException
 
-from energylens import measure, models, progress, spec, table
+from energylens import measure, models, options, progress, spec, summary, table
 from energylens.attacks import Attack, Own, parse
-from energylens.options import Place
+from energylens.errors import Note, UserError
 from energylens.recipe import Recipe
 
-PATHS = ("tables", "data_dir", "model_dir")
+WHAT = ("eps", "seed", "precision", "shuffle_seed")
+"""options that decide numbers, beside `record`"""
+FLAGS = ("trust_checkpoint", "keep_logits", "keep_images")
+KNOWN = (*WHAT, "record", *(field.name for group in (options.Place, options.Keep) for field in fields(group)))
+PACKAGE = str(Path(__file__).parent)
+INFORMATION = ("images: ", "brought back: ")
+"""how lines begin that nobody needs to be warned of"""
+
+Options = tuple[options.Choice, options.Place, options.Keep]
+app = typer.Typer(add_completion=False)
 
 
-def energies(nets: Any, data: str, attacks: Any, samples: int | None, name: str, place: dict[str, Any]) -> pd.DataFrame:
+def energies(nets: Any, data: str, attacks: Any, samples: int | None, name: str, given: dict[str, Any]) -> pd.DataFrame:
     """What `energylens.energies` does."""
-    spec.check(place, [field.name for field in fields(Place)], "energylens.energies")
-    paths = {key: Path(value) for key, value in place.items() if key in PATHS and value}
-    where = replace(Place(), **place | paths)
+    choice, place, keep = _options(given | {"samples": samples})
+    chosen = _several(attacks)
+    for attack in chosen:
+        for setting in ("eps", "seed"):
+            if vars(choice)[setting] is not None and isinstance(attack, str) and f":{setting}=" in attack:
+                raise UserError(f"{attack} and {setting}={vars(choice)[setting]:g} both say {setting}; leave one out")
     wanted = tuple(reference for net in _several(nets) for reference in _references(net))
-    recipe = Recipe(wanted, data, tuple(_attack(attack) for attack in _several(attacks)), samples)
-    measure.run(recipe, name, where, show=progress.shown, say=lambda line: None)
-    return table.open(where.tables / name / recipe.folder, *recipe.names, samples)
+    recipe = Recipe(wanted, data, tuple(map(_attack, chosen))).override(**vars(choice))
+    if given.get("record") is not None:
+        recipe = replace(recipe, record=given["record"])
+    measure.run(recipe, name, place, keep, show=progress.shown, say=_warn)
+    points = place.tables / name / recipe.folder
+    for line in summary.warnings(summary.of(points, *recipe.names, recipe.samples)):
+        _warn(line)
+    return table.open(points, *recipe.names, recipe.samples)
+
+
+def _options(given: dict[str, Any]) -> Options:
+    """Options as the command reads and checks them; None is one that is not given.
+
+    Raises:
+        UserError: there is none of that name, or a value is refused.
+    """
+    spec.check(given, [*KNOWN, "samples"], "energylens.energies")
+    said = {name: value for name, value in given.items() if value is not None and name != "record"}
+    said = {name: value for name, value in said.items() if name not in FLAGS or value is not False}
+    typed = [_typed(name, value) for name, value in said.items()]
+    try:
+        return typer.main.get_command(app).main(typed, "energylens.energies", standalone_mode=False)
+    except TyperException as error:
+        raise UserError(f"energylens.energies: {error.format_message()}") from error
+
+
+def _typed(name: str, value: Any) -> str:
+    option = f"--{name.replace('_', '-')}"
+    return option if name in FLAGS and value is True else f"{option}={value}"
+
+
+@app.command()
+@options.expand
+def _read(choice: options.Choice, place: options.Place, keep: options.Keep) -> Options:
+    return choice, place, keep
+
+
+def _warn(line: str) -> None:
+    """A remark of the command as a warning where its caller stands; what only informs is left out."""
+    if line.startswith(INFORMATION):
+        return
+    frames = [frame.f_code.co_filename for frame, _ in traceback.walk_stack(sys._getframe())]
+    ours = max(place for place, file in enumerate(frames) if file.startswith(PACKAGE))
+    warnings.warn(line.removeprefix("warning: "), Note, stacklevel=ours + 2)
 
 
 def _several(things: Any) -> list:

@@ -117,11 +117,14 @@ def bundle(
 
 
 @app.command()
-def unbundle(archive: Annotated[Path, typer.Argument(help="What `bundle` packed.")]) -> None:
+def unbundle(
+    archive: Annotated[Path, typer.Argument(help="What `bundle` packed.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace files that are there and are others.")] = False,
+) -> None:
     """Unpack a bundle into the cache ($ENERGYLENS_HOME), every file checked against its sha256."""
     from energylens.models import bundle as bundles
 
-    for line in bundles.unpack(archive):
+    for line in bundles.unpack(archive, force):
         print(line)
 
 

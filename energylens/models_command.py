@@ -15,6 +15,7 @@ ModelDir = Annotated[Path | None, typer.Option(help="Folder of RobustBench check
 def list_(
     data: Annotated[str | None, typer.Option(metavar="cifar10|cifar100|imagenet", help="Of this data set.")] = None,
     norm: Annotated[str | None, typer.Option(metavar="Linf|L2|corruptions", help="Of this threat model.")] = None,
+    eps: Annotated[str | None, typer.Option(metavar="NUMBER", help="Of this radius, such as 8/255.")] = None,
     arch: Annotated[str | None, typer.Option(help="With this in the architecture's name, such as ResNet-18.")] = None,
     extra_data: Annotated[
         bool | None, typer.Option("--extra-data/--no-extra-data", help="Trained with more images, or without.")
@@ -22,14 +23,14 @@ def list_(
     at_least: Annotated[float | None, typer.Option(help="Robust accuracy in percent, or more.")] = None,
     weights: Annotated[bool, typer.Option("--weights", help="Only models whose checkpoint RobustBench has.")] = False,
     sort: Annotated[str, typer.Option(metavar="robust|clean|name|venue|architecture", help="By this.")] = "robust",
-    form: Annotated[str, typer.Option("--format", metavar="text|csv|json", help="csv and json hold all columns.")] = (
-        "text"
-    ),
+    form: Annotated[
+        str, typer.Option("--format", metavar="text|csv|json", help="csv and json hold the papers and all columns.")
+    ] = "text",
 ) -> None:
     """List RobustBench's models with their published accuracies; the demo networks with --data digits."""
     from energylens.models import listing
 
-    print(listing.text(data, form, norm=norm, arch=arch, extra_data=extra_data, at_least=at_least,
+    print(listing.text(data, form, norm=norm, eps=eps, arch=arch, extra_data=extra_data, at_least=at_least,
                        weights=weights, sort=sort))  # fmt: skip
 
 
@@ -65,7 +66,7 @@ def check(
     no_masking: Annotated[bool, typer.Option("--no-masking", help="Leave out the masking check-up.")] = False,
 ) -> None:
     """Say whether a model's energies mean something, its clean accuracy, and whether attacks can judge it."""
-    from energylens import claims, data, models
+    from energylens import data, models
     from energylens.attacks import PGD
     from energylens.attacks.settings import short
     from energylens.models import check as checks
@@ -73,6 +74,7 @@ def check(
     from energylens.references import named
 
     PGD(eps=eps)  # a wrong eps is told before any work
+    name = named(reference)[0]
     models.prepare((reference,), place.model_dir)
     images = data.load(
         choice.data or "digits:test",
@@ -81,23 +83,14 @@ def check(
         shuffle_seed=choice.shuffle_seed,
     )
     net = models.load(reference, model_dir=place.model_dir, trust=place.trust_checkpoint)
-    checks.usable(net, named(reference)[0], images)
-    checks.attackable(net, named(reference)[0], images)
+    checks.usable(net, name, images)
+    checks.attackable(net, name, images)
     with command.progress(len(images)) as advance:
-        found = checks.report(net.to(place.where), named(reference)[0], images, place.batch or 128, advance)
-    low, high = (100 * bound for bound in claims.wilson(found.correct, found.images))
-    print(f"model           {named(reference)[0]}: {found.classes} classes, {found.parameters:,} parameters, logits")
-    print(f"images          {images.name}: {images.selection}")
-    print(f"clean accuracy  {found.accuracy:.2f} % [{low:.2f}, {high:.2f}]")
-    for line in listing.published_of(reference, images, low, high):
-        print(line)
-    print(f"mean E(x)       {found.mean_energy:.3f} nats")
+        found = checks.report(net.to(place.where), name, images, place.batch or 128, advance)
+    print(*listing.report(reference, images, found), sep="\n", flush=True)
     if not no_masking:
-        seen = min(masking.IMAGES, len(images))
-        print(
-            f"masking         on the first {seen} of these images, in Linf at eps {short(eps).replace('_', '/')}",
-            flush=True,
-        )
+        seen, radius = min(masking.IMAGES, len(images)), short(eps).replace("_", "/")
+        print(f"masking         on the first {seen} of these images, in Linf at eps {radius}", flush=True)
         print(*masking.check_up(net, images, eps), sep="\n")
 
 

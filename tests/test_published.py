@@ -1,15 +1,10 @@
 """RobustBench's published facts: its own names, findable, beside what is measured."""
 
-import io
-import json
-
-import pandas as pd
 import pytest
 
-from energylens import command, models_command
 from energylens.data import load
 from energylens.errors import UserError
-from energylens.models import listing, published
+from energylens.models import listing, published, robustbench
 from energylens.models.robustbench_import import zoo
 
 LEFT_OUT_BY_ROBUSTBENCH = {"cifar10/Linf": 23, "cifar10/corruptions": 6, "cifar100/corruptions": 1}
@@ -28,6 +23,31 @@ def test_its_names_are_robustbenchs_own():
     assert set(facts[facts["weights"]]["reference"]) == theirs
     left_out = facts[~facts["weights"]].groupby(["data", "norm"]).size()
     assert {"/".join(key): count for key, count in left_out.items()} == LEFT_OUT_BY_ROBUSTBENCH
+
+
+def test_how_images_are_prepared_is_robustbenchs_own():
+    with zoo() as utils:
+        entries = {
+            f"robustbench:imagenet/{threat.value}/{name}": entry.get("preprocessing", "timm")
+            for data, threats in utils.all_models.items()
+            for threat, models in threats.items()
+            for name, entry in models.items()
+            if data.value == "imagenet"
+        }
+    facts = published.table()
+    assert facts[facts["preprocessing"] != ""].set_index("reference")["preprocessing"].to_dict() == entries
+
+
+def test_models_without_logits_are_marked():
+    facts = published.table()
+    there = facts[facts["weights"]]
+    assert [robustbench.refused(each) is None for each in there["reference"]] == there["energies"].tolist()
+    assert set(facts["name"][~facts["energies"] & (facts["norm"] == "Linf") & (facts["data"] == "cifar10")]) == {
+        "Bai2023Improving_edm", "Bai2024MixedNUTS", "Chen2020Adversarial"}  # fmt: skip
+
+
+def test_the_facts_are_plain_text():
+    assert not published.table().map(lambda cell: isinstance(cell, str) and "<" in cell).any(axis=None)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +71,17 @@ def test_a_model_is_found_by_what_it_is():
     assert found["robust"].is_monotonic_decreasing
     assert found.iloc[0]["name"] == "Gowal2021Improving_R18_ddpm_100m"
     assert set(found["data"] + found["norm"]) == {"cifar10Linf"}
-    assert published.select("cifar10", sort="clean")["clean"].is_monotonic_decreasing
+    assert published.select("cifar10", "Linf", sort="Clean")["clean"].is_monotonic_decreasing
+    assert set(published.select(eps="4/255")["data"]) == {"imagenet"}
+    assert set(published.select("CIFAR10", eps="0.5")["norm"]) == {"L2"}
+
+
+def test_accuracies_of_several_norms_are_not_ranked_together():
+    found = published.select()
+    groups = list(zip(found["data"], found["norm"], strict=True))
+    assert groups == sorted(groups)
+    for _, rows in found.groupby(["data", "norm"]):
+        assert rows["robust"].is_monotonic_decreasing
 
 
 @pytest.mark.parametrize(
@@ -60,32 +90,14 @@ def test_a_model_is_found_by_what_it_is():
         ({"data": "cifar11"}, "unknown --data 'cifar11'; did you mean 'cifar10'"),
         ({"norm": "L3"}, "unknown --norm 'L3'; did you mean 'L2'"),
         ({"sort": "size"}, "unknown --sort 'size'"),
-        ({"at_least": 99.0}, "RobustBench lists no such model"),
+        ({"eps": "eight"}, "'eight' is no number"),
+        ({"at_least": 101.0}, "RobustBench lists no model with --at-least 101; leave out or change one of these"),
+        ({"data": "imagenet", "norm": "l2", "weights": True}, "no model with --data imagenet --norm L2; leave out"),
     ],
 )
 def test_mistakes_are_named(chosen, message):
     with pytest.raises(UserError, match=message):
         published.select(**chosen)
-
-
-def run(*arguments: str) -> int:
-    return command.run(models_command.app, "models", list(arguments))
-
-
-def test_the_command_lists_them_as_text_csv_and_json(capsys):
-    chosen = ("list", "--data", "cifar10", "--norm", "Linf", "--sort", "robust")
-    assert run(*chosen) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[1].split()[:5] == ["Bartoldson2024Adversarial_WRN-94-16", "Linf", "8/255", "93.68", "73.71"]
-    assert lines[-1].startswith("99 models; write a model as robustbench:cifar10/Linf/")
-    assert run(*chosen, "--format", "csv") == 0
-    assert len(pd.read_csv(io.StringIO(capsys.readouterr().out))) == 99
-    assert run(*chosen, "--format", "json") == 0
-    assert json.loads(capsys.readouterr().out)[0]["link"].startswith("https://")
-    assert run("list", "--data", "digits") == 0
-    assert "8 models; write a model as demo:" in capsys.readouterr().out
-    assert run("list", "--data", "digits", "--norm", "Linf") == 2
-    assert "leave out the other conditions" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -100,3 +112,17 @@ def test_a_measured_accuracy_is_compared_by_its_interval(npz, low, high, says):
     assert lines[0].endswith("87.03 % clean, 49.25 % robust (AutoAttack, Linf 8/255)")
     assert says in lines[1]
     assert listing.published_of("demo:sat", images, low, high) == []
+
+
+def test_imagenets_accuracies_are_those_of_val_and_of_each_models_own_preparation(npz):
+    images = load(str(npz))
+    for key, value in (("name", "imagenet"), ("split", "val")):
+        object.__setattr__(images, key, value)
+    assert listing.published_of("robustbench:imagenet/Linf/Engstrom2019Robustness", images, 62, 63)[1:] == [
+        f"{'':16}the published clean accuracy lies within the measured interval"
+    ]
+    prepared, compared = listing.published_of("robustbench:imagenet/Linf/Liu2023Comprehensive_Swin-L", images, 60, 61)[
+        1:
+    ]
+    assert prepared.strip() == "of images prepared by BicubicRes256Crop224; these are by Res256Crop224"
+    assert compared.endswith("OUTSIDE the measured interval: other weights, or the other preparation?")

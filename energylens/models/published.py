@@ -3,13 +3,15 @@
 Source: the model_info files of github.com/RobustBench/robustbench, head of 31 March 2025 (MIT).
 """
 
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 import pandas as pd
 
-from energylens import references
+from energylens import references, spec
 from energylens.errors import UserError, unknown
+from energylens.models import robustbench
 
 FILE = Path(__file__).with_name("published.csv")
 SORTS = {"robust": False, "clean": False, "name": True, "venue": True, "architecture": True}
@@ -23,6 +25,7 @@ def _facts() -> pd.DataFrame:
     for column in FLAGS:
         facts[column] = facts[column] == "yes"
     facts.insert(0, "reference", "robustbench:" + facts["data"] + "/" + facts["norm"] + "/" + facts["name"])
+    facts["energies"] = ~facts["name"].str.startswith(tuple(robustbench.NOT_LOGITS))
     return facts
 
 
@@ -30,10 +33,12 @@ def table() -> pd.DataFrame:
     """One row a model.
 
     Returns:
-        `reference`, `data`, `norm` (Linf, L2, corruptions), `name`, `architecture`, `eps` (as text, `8/255`),
-        `clean` and `robust` (accuracy in percent), `robust_by` (AutoAttack; `external`, an evaluation that found
-        less; `corruptions`, the mean over CIFAR-C or ImageNet-C), `extra_data`, `weights` (whether RobustBench has
-        the checkpoint), `unreliable` (RobustBench's own warning), `venue`, `title`, `link`.
+        `reference`, `data`, `norm` (Linf, L2, corruptions), `name`, `architecture`, `eps` (as text, `8/255`; empty
+        for corruptions), `clean` and `robust` (accuracy in percent), `robust_by` (AutoAttack; `external`, an
+        evaluation that found less; `corruptions`, the mean over CIFAR-C or ImageNet-C), `extra_data`, `weights`
+        (whether RobustBench has the checkpoint), `unreliable` (RobustBench's own warning), `preprocessing` (of
+        ImageNet's images, in RobustBench's words; `timm` for timm's own), `venue`, `title`, `link`, `energies`
+        (whether the outputs are logits, so that energies mean something).
     """
     return _facts().copy()
 
@@ -45,46 +50,69 @@ def entry(reference: str) -> pd.Series | None:
     return None if found.empty else found.iloc[0]
 
 
+def one_of(option: str, word: str, known: Iterable[str]) -> str:
+    """A known word, in its own case.
+
+    Raises:
+        UserError: it is unknown.
+    """
+    known = {value.lower(): value for value in known}
+    if word.lower() not in known:
+        raise unknown(option, word, known.values())
+    return known[word.lower()]
+
+
 def select(
     data: str | None = None,
     norm: str | None = None,
+    eps: str | None = None,
     arch: str | None = None,
     extra_data: bool | None = None,
     at_least: float | None = None,
     weights: bool = False,
     sort: str = "robust",
 ) -> pd.DataFrame:
-    """The rows that are asked for, sorted.
+    """The rows that are asked for, sorted within each data set and norm.
 
     Args:
-        data: `cifar10`, `cifar100` or `imagenet`.
+        data: `cifar10`, `cifar100` or `imagenet`, in any case.
         norm: `Linf`, `L2` or `corruptions`, in any case.
+        eps: such as `8/255`.
         arch: a part of the architecture's name, in any case.
         extra_data: trained with more data than the data set's, or without; None for both.
         at_least: this robust accuracy, in percent.
         weights: only those whose checkpoint RobustBench has.
-        sort: a column of SORTS.
+        sort: a column of SORTS, in any case.
 
     Raises:
         UserError: an unknown word, or nothing left.
     """
-    found = table()
-    for column, word in (("data", data), ("norm", norm)):
+    found, by, asked = table(), one_of("--sort", sort, SORTS), []
+    for condition, fits in _conditions(found, data, norm, eps, arch, extra_data, at_least, weights):
+        asked.append(condition)
+        found = found[fits[found.index]]
+        if found.empty:
+            raise UserError(f"RobustBench lists no model with {' '.join(asked)}; leave out or change one of these")
+    order = {"data": True, "norm": True, by: SORTS[by], "name": True}
+    return found.sort_values(list(order), ascending=list(order.values()), kind="stable").reset_index(drop=True)
+
+
+def _conditions(facts, data, norm, eps, arch, extra_data, at_least, weights) -> list[tuple[str, pd.Series]]:
+    """What is asked for, as it is typed, and which rows fit."""
+    asked = []
+    for option, word in (("data", data), ("norm", norm)):
         if word is not None:
-            known = {value.lower(): value for value in found[column].unique()}
-            if word.lower() not in known:
-                raise unknown(f"--{column}", word, known.values())
-            found = found[found[column] == known[word.lower()]]
-    if sort not in SORTS:
-        raise unknown("--sort", sort, SORTS)
+            known = one_of(f"--{option}", word, facts[option].unique())
+            asked.append((f"--{option} {known}", facts[option] == known))
+    if eps is not None:
+        near = facts["eps"].map(lambda text: bool(text) and abs(spec.number(text) - spec.number(eps)) < 1e-6)
+        asked.append((f"--eps {eps}", near.astype(bool)))
     if arch is not None:
-        found = found[found["architecture"].str.contains(arch, case=False, regex=False)]
+        asked.append((f"--arch {arch}", facts["architecture"].str.contains(arch, case=False, regex=False)))
     if extra_data is not None:
-        found = found[found["extra_data"] == extra_data]
+        asked.append(("--extra-data" if extra_data else "--no-extra-data", facts["extra_data"] == extra_data))
     if at_least is not None:
-        found = found[found["robust"] >= at_least]
+        asked.append((f"--at-least {at_least:g}", facts["robust"] >= at_least))
     if weights:
-        found = found[found["weights"]]
-    if found.empty:
-        raise UserError("RobustBench lists no such model; leave out one of the conditions")
-    return found.sort_values([sort, "name"], ascending=[SORTS[sort], True], kind="stable").reset_index(drop=True)
+        asked.append(("--weights", facts["weights"]))
+    return asked

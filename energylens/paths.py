@@ -123,16 +123,20 @@ def called(reference: str, function: Callable[[], Any]) -> Any:
         raise UserError(f"{reference} failed ({first_line(error)})") from error
 
 
+def _folder(variable: str) -> Path | None:
+    """What an environment variable names, ~ as the home folder; None if it is unset or empty."""
+    text = os.environ.get(variable)
+    return Path(os.path.expanduser(text)) if text else None
+
+
 def home() -> Path:
     """The cache folder: `$ENERGYLENS_HOME`, or `energylens` in the user's cache folder."""
-    if "ENERGYLENS_HOME" in os.environ:
-        return Path(os.environ["ENERGYLENS_HOME"])
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "energylens"
+    return _folder("ENERGYLENS_HOME") or (_folder("XDG_CACHE_HOME") or Path.home() / ".cache") / "energylens"
 
 
 def data_dir() -> Path:
     """Where data sets are looked for: `$ENERGYLENS_DATA`, or `data` in the cache."""
-    return Path(os.environ.get("ENERGYLENS_DATA", home() / "data"))
+    return _folder("ENERGYLENS_DATA") or home() / "data"
 
 
 def model_dir() -> Path:

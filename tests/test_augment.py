@@ -46,3 +46,8 @@ def test_epochs_and_seeds_are_unrelated(other):
     """Equal choices as often as by chance: once in 162."""
     one, two = (np.stack(choices(np.arange(81_000), *key)) for key in ((1, 0), other))
     assert abs((one == two).all(0).mean() - 1 / 162) < 4 * np.sqrt(1 / 162 / 81_000)
+
+
+def test_a_seed_may_be_any_whole_number():
+    one, two = (np.stack(choices(np.arange(100), seed, 0)) for seed in (-1, 2**70))
+    assert not np.array_equal(one, two)

@@ -40,7 +40,7 @@ def augment(images: Tensor, index: Tensor, seed: int, epoch: int) -> Tensor:
 
 def choices(index: np.ndarray, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rows and columns [B] at which crops begin, from 0 to 8, and which images are flipped."""
-    bits = _mixed(_mixed(_mixed(np.uint64(seed)) + np.uint64(epoch)) + index.astype(np.uint64))
+    bits = _mixed(_mixed(_mixed(np.uint64(seed % 2**64)) + np.uint64(epoch)) + index.astype(np.uint64))
     places = np.uint64(2 * PAD + 1)
     down, right = bits % places, bits // places % places
     flip = bits >> np.uint64(63) == 1

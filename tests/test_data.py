@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from energylens import data
+from energylens.errors import UserError
 from energylens.references import data_name
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), dtype=np.uint8)
@@ -185,3 +186,19 @@ def test_a_set_is_held_once_as_bytes(tmp_path):
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert held < 1.05 * 2000 * 3 * 32 * 32 + 200_000
+
+
+def test_floats_are_held_once(tmp_path):
+    """48 MiB of float32 stay on disk, also while their range is looked at."""
+    images = np.random.default_rng(0).random((1024, 64, 64, 3), dtype=np.float32)
+    np.savez(tmp_path / "x.npz", image=images, label=np.zeros(1024, int))
+    tracemalloc.start()
+    found = data.load(f"{tmp_path}/x.npz")
+    used = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert used < images.nbytes / 20
+    assert np.array_equal(found.images[1000].numpy(), images[1000].transpose(2, 0, 1))
+    images[1023, 5, 5, 0] = 1.5
+    np.savez(tmp_path / "y.npz", image=images, label=np.zeros(1024, int))
+    with pytest.raises(UserError, match=r"lie in \[.*, 1.5\], not in \[0, 1\]"):
+        data.load(f"{tmp_path}/y.npz")

@@ -14,9 +14,9 @@ from energylens.errors import UserError
 PIXELS = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
 
 
-def encoded() -> bytes:
+def encoded(pixels: np.ndarray = PIXELS) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(PIXELS).save(buffer, "PNG")
+    Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()
 
 
@@ -52,6 +52,8 @@ FLOATS = np.zeros((2, 1, 4, 4))
         (lambda tmp: save(tmp, x=FLOATS), "has x; wanted one of images, image, img"),
         (lambda tmp: save(tmp, images=FLOATS - 0.1, labels=[0, 1]), "lie in [-0.1, -0.1], not in [0, 1]"),
         (lambda tmp: save(tmp, images=FLOATS + 1.5, labels=[0, 1]), "lie in [1.5, 1.5], not in [0, 1]"),
+        (lambda tmp: save(tmp, images=FLOATS * 1j, labels=[0, 1]), "images of x.npz are complex128; give uint8, or"),
+        (lambda tmp: save(tmp, images=FLOATS[:, :, :0], labels=[0, 1]), "images and labels of shape (2, 1, 0, 4)"),
         (lambda tmp: save(tmp, images=FLOATS * np.nan, labels=[0, 1]), "not in [0, 1]"),
         (lambda tmp: save(tmp, images=FLOATS, labels=[0, -1]), "labels of x.npz go from -1 to 0; give class indices"),
         (lambda tmp: save(tmp, images=FLOATS, labels=[0, 0.5]), "labels of x.npz are not whole numbers"),
@@ -95,10 +97,51 @@ def test_splits_are_not_taken_for_classes(tmp_path):
 def test_an_image_that_is_broken_inside_is_named(tmp_path):
     (tmp_path / "a").mkdir()
     whole = encoded()
-    cell = {"bytes": whole[:60] + b"xxxx" + whole[64:]}
-    pd.DataFrame({"img": [cell], "label": [0]}).to_parquet(tmp_path / "a" / "test-0.parquet")
-    with pytest.raises(UserError, match=r"an image in .* cannot be decoded"):
+    cells = [{"bytes": whole}, {"bytes": whole[:60] + b"xxxx" + whole[64:]}]
+    pd.DataFrame({"img": cells, "label": [0, 1]}).to_parquet(tmp_path / "a" / "test-0.parquet")
+    with pytest.raises(UserError, match=r"image .*/a/test-0.parquet, row 1 cannot be decoded \(OSError"):
         data.load(f"{tmp_path}/a")
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"no image", "/set/cat/2.png cannot be decoded: it is no image that Pillow knows"),
+        (encoded(np.full((32, 32), 40000, np.uint16)), "/set/cat/2.png has more than 8 bits a channel"),
+        (encoded(PIXELS[:16]), r"several sizes, such as \[\(16, 32\), \(32, 32\)\] \(.*/set/cat/2.png\)"),
+    ],
+)
+def test_an_image_of_a_folder_that_cannot_be_read_is_named(tmp_path, content, text):
+    (tmp_path / "set" / "cat").mkdir(parents=True)
+    (tmp_path / "set" / "cat" / "1.png").write_bytes(encoded())
+    (tmp_path / "set" / "cat" / "2.png").write_bytes(content)
+    with pytest.raises(UserError, match=text):
+        data.load(f"{tmp_path}/set")
+
+
+def test_hidden_folders_are_no_classes(tmp_path):
+    for name in (".git", "cat", "dog"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        (tmp_path / "set" / name / "1.png").write_bytes(encoded())
+    assert data.load(f"{tmp_path}/set").labels.tolist() == [0, 1]
+
+
+def test_a_users_tensors_may_have_gradients_be_read_only_or_run_backwards(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import numpy as np, torch\n"
+        "X = np.linspace(0, 1, 32, dtype=np.float32).reshape(2, 1, 4, 4)\n"
+        "def gradients(): return torch.from_numpy(X.copy()).requires_grad_(), torch.tensor([0, 1])\n"
+        "def frozen(): return np.broadcast_to(X[:1], (2, 1, 4, 4)), [0, 1]\n"
+        "def backwards(): return X[:, :, :, ::-1], [0, 1]\n"
+        "def complex(): return X * 1j, [0, 1]\n"
+    )
+    wanted = torch.linspace(0, 1, 32).reshape(2, 1, 4, 4)
+    torch.testing.assert_close(data.load(f"{tmp_path}/mine.py:gradients").images, wanted)
+    assert not data.load(f"{tmp_path}/mine.py:gradients").images.requires_grad
+    torch.testing.assert_close(data.load(f"{tmp_path}/mine.py:frozen").images, wanted[:1].repeat(2, 1, 1, 1))
+    torch.testing.assert_close(data.load(f"{tmp_path}/mine.py:backwards").images, wanted.flip(3))
+    with pytest.raises(UserError, match=r"images of mine.py:complex are complex64; give uint8, or floats in \[0, 1\]"):
+        data.load(f"{tmp_path}/mine.py:complex")
 
 
 def test_truncated_parquet_and_undecodable_images_are_named(tmp_path):
@@ -110,7 +153,7 @@ def test_truncated_parquet_and_undecodable_images_are_named(tmp_path):
         data.load(f"{tmp_path}/a")
     (tmp_path / "b").mkdir()
     pd.DataFrame({"img": [{"bytes": b"no image"}], "label": [0]}).to_parquet(tmp_path / "b" / "test-0.parquet")
-    with pytest.raises(UserError, match=r"an image in .* cannot be decoded"):
+    with pytest.raises(UserError, match=r"image .*/b/test-0.parquet, row 0 cannot be decoded: it is no image"):
         data.load(f"{tmp_path}/b")
 
 

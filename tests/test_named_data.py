@@ -5,17 +5,16 @@ import io
 import pickle
 import tarfile
 import warnings
-import zipfile
 
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
+from made_sets import TINY, encoded, flat, tiny
 from scipy.io import savemat
 
 from energylens import data
 from energylens.data import cifar, named
-from energylens.errors import Note, UserError
+from energylens.errors import UserError
 
 RNG = np.random.default_rng(0)
 
@@ -24,17 +23,6 @@ RNG = np.random.default_rng(0)
 def offline(tmp_path, monkeypatch):
     monkeypatch.setenv("ENERGYLENS_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("ENERGYLENS_OFFLINE", "1")
-
-
-def encoded(pixels: np.ndarray, kind: str = "PNG") -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, kind)
-    return buffer.getvalue()
-
-
-def flat(colour: int, side: int = 64) -> bytes:
-    """A grey JPEG of one brightness, which JPEG keeps."""
-    return encoded(np.full((side, side), colour, np.uint8), "JPEG")
 
 
 def test_svhns_official_files_with_the_digit_zero_as_class_zero(tmp_path):
@@ -46,6 +34,16 @@ def test_svhns_official_files_with_the_digit_zero_as_class_zero(tmp_path):
     assert np.array_equal(found.images[1].numpy(), images[:, :, :, 1].transpose(2, 0, 1))
 
 
+def test_svhns_labels_belong_to_its_images(tmp_path):
+    images = np.zeros((32, 32, 3, 5), np.uint8)
+    savemat(tmp_path / "test_32x32.mat", {"X": images, "y": np.ones((4, 1), np.uint8)})
+    with pytest.raises(UserError, match=r"test_32x32.mat has 5 images and 4 labels; is it whole\?"):
+        data.load("svhn", data_dir=tmp_path)
+    savemat(tmp_path / "test_32x32.mat", {"X": images[0], "y": np.ones((5, 1), np.uint8)})
+    with pytest.raises(UserError, match=r"test_32x32.mat cannot be read as SVHN"):
+        data.load("svhn", data_dir=tmp_path)
+
+
 def test_svhn_from_hugging_face(tmp_path):
     (tmp_path / "svhn" / "cropped_digits").mkdir(parents=True)
     pixels = RNG.integers(0, 256, (32, 32, 3), dtype=np.uint8)
@@ -54,41 +52,6 @@ def test_svhn_from_hugging_face(tmp_path):
     found = data.load("svhn", data_dir=tmp_path)
     assert (found.labels.tolist(), found.split) == ([7], "test")
     assert np.array_equal(found.images[0].numpy(), pixels.transpose(2, 0, 1))
-
-
-WNIDS = ("n02", "n03", "n01")
-"""as wnids.txt has them; class 0 is n01"""
-TINY = {
-    "wnids.txt": "\n".join(WNIDS).encode(),
-    "val/val_annotations.txt": b"val_0.JPEG\tn02\t0\t0\t62\t62\nval_10.JPEG\tn01\t0\t0\t9\t9\nval_9.JPEG\tn03\t0\n",
-    "val/images/val_10.JPEG": flat(100),
-    "val/images/val_0.JPEG": flat(0),
-    "val/images/val_9.JPEG": flat(90),
-    "train/n03/images/n03_1.JPEG": flat(31),
-    "train/n01/images/n01_10.JPEG": flat(20),
-    "train/n01/images/n01_2.JPEG": flat(12),
-}
-
-
-def tiny(top, kind: str, files: dict = TINY):
-    """Tiny-ImageNet as a folder, .zip or .tar."""
-    top.mkdir(exist_ok=True)
-    files = {f"tiny-imagenet-200/{name}": content for name, content in files.items()}
-    if kind == "folder":
-        for name, content in files.items():
-            (top / name).parent.mkdir(parents=True, exist_ok=True)
-            (top / name).write_bytes(content)
-    elif kind == "zip":
-        with zipfile.ZipFile(top / "tiny-imagenet-200.zip", "w") as packed:
-            for name, content in files.items():
-                packed.writestr(name, content)
-    else:
-        with tarfile.open(top / "tiny-imagenet-200.tar", "w") as packed:
-            for name, content in files.items():
-                info = tarfile.TarInfo(name)
-                info.size = len(content)
-                packed.addfile(info, io.BytesIO(content))
-    return top
 
 
 @pytest.mark.parametrize("kind", ["folder", "zip", "tar"])
@@ -109,7 +72,16 @@ def test_tiny_imagenet_from_hugging_face(tmp_path):
     (tmp_path / "tiny-imagenet" / "data").mkdir(parents=True)
     table = pd.DataFrame({"image": [{"bytes": flat(40), "path": None}], "label": [3]})
     table.to_parquet(tmp_path / "tiny-imagenet" / "data" / "valid-00000-of-00001-70d52db3c749a935.parquet")
-    assert data.load("tiny-imagenet:val", data_dir=tmp_path).labels.tolist() == [3]
+    found = data.load("tiny-imagenet:val", data_dir=tmp_path)
+    assert (found.labels.tolist(), tuple(found.images.shape)) == ([3], (1, 3, 64, 64))  # RGB though it is grey
+
+
+def test_tiny_imagenets_splits_may_be_links(tmp_path):
+    top = tiny(tmp_path / "data", "folder") / "tiny-imagenet-200"
+    (top / "val").rename(tmp_path / "elsewhere")
+    (top / "val").symlink_to(tmp_path / "elsewhere")
+    assert data.load("tiny-imagenet", data_dir=tmp_path / "data").labels.tolist() == [1, 2, 0]
+    assert "tiny-imagenet-200/val/images/val_9.JPEG" in data.sources("tiny-imagenet", tmp_path / "data")
 
 
 def without(*names: str) -> dict:
@@ -128,6 +100,14 @@ def without(*names: str) -> dict:
         (TINY | {"val/images/val_9.JPEG": flat(9, 32)}, "tiny-imagenet", "have several sizes"),
         (without("val/images/val_9"), "tiny-imagenet", "lacks images that val_annotations.txt names: val_9.JPEG"),
         (TINY | {"wnids.txt": b"n01"}, "tiny-imagenet", "classes that wnids.txt lacks: n02, n03"),
+        (TINY | {"wnids.txt": b"\xff\xfe"}, "tiny-imagenet", "tiny-imagenet-200/wnids.txt of .* is no text"),
+        (TINY | {"val/val_annotations.txt": b"\xff\x00"}, "tiny-imagenet", "val_annotations.txt of .* is no text"),
+        (
+            TINY | {"val/images/val_9.JPEG": b"x"},
+            "tiny-imagenet",
+            "image tiny-imagenet-200/val/images/val_9.JPEG of .*"
+            "tiny-imagenet-200.zip cannot be decoded: it is no image",
+        ),
     ],
 )
 def test_what_tiny_imagenet_lacks_is_told(tmp_path, files, reference, text):
@@ -150,9 +130,18 @@ def test_imagenets_classes_keep_their_numbers_where_some_are_missing(tmp_path):
     found = data.load("imagenet", data_dir=tmp_path)
     assert (found.labels.tolist(), tuple(found.images.shape)) == ([1, 999], (2, 3, 224, 224))
     assert found.images[:, 0, 9, 9].tolist() == [50, 60]
-    (tmp_path / "imagenet" / "val" / "goldfish").mkdir()
+    (tmp_path / "imagenet" / "val" / "n01443537").rename(tmp_path / "imagenet" / "val" / "goldfish")
     with pytest.raises(UserError, match="has goldfish; wanted val/WORDNET_ID"):
         data.load("imagenet", data_dir=tmp_path)
+
+
+def test_imagenets_images_may_end_in_jpg_and_hidden_folders_are_no_classes(tmp_path):
+    folder = tmp_path / "imagenet" / "val" / "n01443537"
+    folder.mkdir(parents=True)
+    for number, name in enumerate(["a.JPEG", "b.jpeg", "c.jpg", "d.JPG"]):
+        (folder / name).write_bytes(encoded(np.full((256, 256, 3), 10 * number, np.uint8), "JPEG"))
+    (tmp_path / "imagenet" / "val" / ".git").mkdir()
+    assert data.load("imagenet", data_dir=tmp_path).images[:, 0, 0, 0].tolist() == [0, 10, 20, 30]
 
 
 @pytest.mark.parametrize("name", ["svhn", "tiny-imagenet", "cifar10", "imagenet"])
@@ -195,47 +184,6 @@ def test_another_archive_under_its_name_is_refused(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="is not the official cifar10"):
         data.load("cifar10", data_dir=tmp_path)
     assert not (tmp_path / "cifar-10-batches-py").exists()
-
-
-def test_what_is_whole_is_read_and_what_is_half_there_is_named(tmp_path):
-    (tmp_path / "cifar-10-batches-py").mkdir()
-    (tmp_path / "cifar-10-batches-py" / "test_batch").write_bytes(b"")
-    (tmp_path / "cifar10").mkdir()
-    table = pd.DataFrame({"img": [{"bytes": encoded(np.zeros((32, 32, 3), np.uint8)), "path": None}], "label": [1]})
-    table.to_parquet(tmp_path / "cifar10" / "test-00000-of-00001.parquet")
-    with pytest.warns(Note, match=r"cifar-10-batches-py/ .* lacks data_batch_1; cifar10/\*.parquet .* is read instead"):
-        assert data.load("cifar10", data_dir=tmp_path).labels.tolist() == [1]
-    (tmp_path / "cifar10" / "test-00000-of-00001.parquet").rename(tmp_path / "cifar10" / "test-00000-of-00002.parquet")
-    with pytest.raises(UserError, match="is missing and could not be downloaded"):
-        data.load("cifar10", data_dir=tmp_path)
-
-
-def test_decoded_images_are_mapped_the_second_time(tmp_path, monkeypatch):
-    top = tiny(tmp_path / "data", "zip")
-    first = data.load("tiny-imagenet", data_dir=top)
-    monkeypatch.setattr("energylens.data.tiny_imagenet.decode", None)  # not called again
-    second = data.load("tiny-imagenet", data_dir=top)
-    assert second.sha == first.sha
-    monkeypatch.undo()
-    (kept,) = (tmp_path / "home" / "decoded").iterdir()
-    (kept / "images.npy").write_bytes(b"broken")
-    monkeypatch.setenv("ENERGYLENS_HOME", str(tmp_path / "home"))
-    assert data.load("tiny-imagenet", data_dir=top).sha == first.sha
-
-
-def test_other_files_are_decoded_again(tmp_path):
-    top = tiny(tmp_path / "data", "folder")
-    first = data.load("tiny-imagenet", data_dir=top)
-    (top / "tiny-imagenet-200" / "val" / "images" / "val_0.JPEG").write_bytes(flat(7))
-    assert data.load("tiny-imagenet", data_dir=top).images[0, 0, 5, 5] == 7
-    assert first.images[0, 0, 5, 5] == 0
-
-
-def test_without_a_place_to_keep_them_they_are_decoded_and_a_note_says_so(tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("ENERGYLENS_HOME", str(tmp_path / "file"))
-    with pytest.warns(Note, match="decoded images of tiny-imagenet are not kept in"):
-        assert len(data.load("tiny-imagenet", data_dir=tiny(tmp_path / "data", "zip"))) == 3
 
 
 def test_the_files_behind_a_set(tmp_path):

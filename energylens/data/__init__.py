@@ -7,6 +7,7 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,8 +18,8 @@ from energylens.data import files, named
 from energylens.data.files import Arrays
 from energylens.errors import UserError, first_line, unknown
 
-AT_ONCE = 10_000
-"""images of a digest's chunk"""
+AT_ONCE = 2**25
+"""bytes of a digest's chunk"""
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ class Data:
         digest = hashlib.sha256()
         for array in (self.images, self.labels):
             digest.update(f"{array.dtype}{tuple(array.shape)}".encode())
-            for chunk in array.split(AT_ONCE):  # no second copy of a set whose images lie in another order
+            rows = max(1, AT_ONCE // max(1, array[0].nbytes))
+            for chunk in array.split(rows):  # no second copy of a set whose images lie in another order
                 digest.update(chunk.contiguous().numpy().data)
         return digest.hexdigest()
 
@@ -150,11 +152,13 @@ def _from_path(source: str, split: str) -> Arrays:
 def _checked(name: str, arrays: Arrays) -> tuple[Tensor, Tensor]:
     """Tensors of the right shape and range, or one line that says what is wrong."""
     try:
-        images, labels = (np.asarray(array) for array in arrays)
-        pixels = torch.from_numpy(images if images.dtype == np.uint8 else images.astype(np.float32))
+        images, labels = (_array(array) for array in arrays)
     except (TypeError, ValueError) as error:
         raise UserError(f"data {name} must be (images, labels) as arrays ({first_line(error)})") from error
-    if pixels.dim() != 4 or labels.shape != images.shape[:1] or not len(labels):
+    if images.dtype.kind not in "buif":
+        raise UserError(f"images of {name} are {images.dtype}; give uint8, or floats in [0, 1]")
+    pixels = torch.from_numpy(images if images.dtype == np.uint8 else images.astype(np.float32, copy=False))
+    if pixels.dim() != 4 or labels.shape != images.shape[:1] or not images.size:
         shapes = f"{images.shape} and {labels.shape}"
         raise UserError(f"data {name} has images and labels of shape {shapes}; wanted [N, C, H, W] and [N]")
     if labels.dtype.kind not in "iuf" or not (labels == np.round(labels)).all() or not np.isfinite(labels).all():
@@ -165,9 +169,16 @@ def _checked(name: str, arrays: Arrays) -> tuple[Tensor, Tensor]:
     return pixels, torch.from_numpy(labels.astype(np.int64))
 
 
+def _array(given: Any) -> np.ndarray:
+    """As NumPy and torch can share it: a copy only where it is read-only or runs backwards."""
+    array = np.asarray(given.detach().cpu() if isinstance(given, Tensor) else given)
+    return array if array.flags.writeable and min(array.strides, default=0) >= 0 else array.copy()
+
+
 def _check_range(name: str, images: Tensor) -> None:
     if images.dtype != torch.uint8:
-        low, high = float(images.min()), float(images.max())
+        values = images.numpy()  # torch would copy images whose channels lie last
+        low, high = float(values.min()), float(values.max())
         if not (low >= 0 and high <= 1):
             raise UserError(
                 f"images of {name} lie in [{low:.3g}, {high:.3g}], not in [0, 1]; give uint8, or floats before any "

@@ -1,20 +1,20 @@
 """Decoded images on disk: the second time, a data set is mapped into memory instead of decoded."""
 
+import errno
 import hashlib
 import json
 import os
 import shutil
-import tempfile
+import uuid
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from energylens import paths
 from energylens.atomic import sync
-from energylens.data.files import Arrays
+from energylens.data.files import Arrays, inside
 from energylens.errors import Note, first_line
 
 VERSION = 1
@@ -31,14 +31,17 @@ def decoded(name: str, split: str, files: Sequence[Path], read: Callable[[], Arr
         read: decodes them.
     """
     folder = paths.home() / "decoded" / f"{name}-{split}-{_fingerprint(files)}"
-    with suppress(OSError, ValueError, KeyError):  # none there, or broken: it is made again
-        return _load(folder)
+    if folder.exists():
+        try:
+            return _load(folder)
+        except (OSError, ValueError):  # broken: it is made again
+            shutil.rmtree(folder, ignore_errors=True)
     images, labels = read()
-    if images.dtype == np.uint8:
+    if images.dtype == np.uint8 and len(images) == len(labels):
         try:
             _save(folder, images, labels)
             return _load(folder)
-        except OSError as error:  # read-only, full: the numbers are the same without it
+        except (OSError, ValueError) as error:  # read-only, full: the numbers are the same without it
             warnings.warn(
                 Note(f"decoded images of {name} are not kept in {folder.parent} ({first_line(error)})"), stacklevel=2
             )
@@ -47,8 +50,8 @@ def decoded(name: str, split: str, files: Sequence[Path], read: Callable[[], Arr
 
 def _fingerprint(files: Sequence[Path]) -> str:
     """Names, sizes and times of the files."""
-    inside = [path for top in files for path in (sorted(top.rglob("*")) if top.is_dir() else [top])]
-    facts = [(path.name, (stat := path.stat()).st_size, stat.st_mtime_ns) for path in inside]
+    found = [(path.relative_to(top.parent).as_posix(), path.stat()) for top in files for path in inside(top)]
+    facts = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in found]
     return hashlib.sha256(json.dumps([VERSION, facts]).encode()).hexdigest()[:12]
 
 
@@ -61,15 +64,17 @@ def _load(folder: Path) -> Arrays:
 
 
 def _save(folder: Path, images: np.ndarray, labels: np.ndarray) -> None:
-    """Whole or absent: written beside, synced, renamed."""
+    """Whole or absent: written beside, synced, renamed. Whoever may read the cache folder may read it."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".decoding-"))
+    scratch = folder.parent / f".decoding-{uuid.uuid4().hex}"  # mkdtemp would keep other users out
+    scratch.mkdir()
     try:
         for name, array in (("images", images), ("labels", labels)):
             np.save(scratch / f"{name}.npy", np.ascontiguousarray(array))
             sync(scratch / f"{name}.npy")
-        shutil.rmtree(folder, ignore_errors=True)  # a broken one
-        with suppress(FileExistsError):  # another process was quicker
-            os.rename(scratch, folder)
+        os.rename(scratch, folder)
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):  # another process was quicker
+            raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

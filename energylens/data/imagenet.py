@@ -18,6 +18,7 @@ from energylens.errors import UserError, some
 RESIZE, CROP = 256, 224
 PREPROCESSING = "Res256Crop224"
 """RobustBench's name for it"""
+SUFFIXES = (".jpeg", ".jpg")
 
 
 def _folder(top: Path, split: str) -> Found:
@@ -30,15 +31,15 @@ def _read(files: Sequence[Path], split: str) -> Arrays:
 
     folder = files[0]
     numbers = {wnid: number for number, wnid in enumerate(_ids())}
-    classes = sorted(path for path in folder.iterdir() if path.is_dir())
+    classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     strange = some(path.name for path in classes if path.name not in numbers)
     if strange or not classes:
         raise UserError(f"{folder} has {strange or 'no class folders'}; wanted val/WORDNET_ID/*.JPEG, n01440764 say")
-    images = [path for wnid in classes for path in sorted(wnid.glob("*.JPEG"))]
+    images = [path for wnid in classes for path in sorted(wnid.iterdir()) if path.suffix.lower() in SUFFIXES]
     if not images:
         raise UserError(f"no *.JPEG in the class folders of {folder}")
     crop = transforms.Compose([transforms.Resize(RESIZE), transforms.CenterCrop(CROP)])
-    pixels = decode((path.read_bytes() for path in images), len(images), folder, rgb=True, change=crop)
+    pixels = decode(((str(path), path.read_bytes()) for path in images), len(images), folder, rgb=True, change=crop)
     return pixels, np.array([numbers[path.parent.name] for path in images])
 
 

@@ -1,7 +1,6 @@
 """Data sets by name: the digits, which are always there, and the sets of files."""
 
 import warnings
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ import numpy as np
 from energylens import downloads
 from energylens.data.cache import decoded
 from energylens.data.cifar import cifar
-from energylens.data.files import Arrays
+from energylens.data.files import Arrays, inside
 from energylens.data.imagenet import IMAGENET
 from energylens.data.sets import Layout, Set
 from energylens.data.svhn import SVHN
@@ -36,7 +35,7 @@ def load(name: str, split: str, data_dir: Path) -> Arrays:
     check_split(name, split)
     if name == "digits":
         return digits(split)
-    layout, files = _found(name, split, data_dir) or _downloaded(name, split, data_dir)
+    layout, files = _had(name, split, data_dir)
     return decoded(name, split, files, lambda: layout.read(files, split))
 
 
@@ -49,12 +48,8 @@ def sources(name: str, split: str, data_dir: Path) -> dict[str, Path]:
     check_split(name, split)
     if name == "digits":
         return {}
-    _, files = _found(name, split, data_dir) or _downloaded(name, split, data_dir)
-    return {path.relative_to(data_dir).as_posix(): path for path in _inside(files)}
-
-
-def _inside(files: Iterable[Path]) -> list[Path]:
-    return [path for top in files for path in (sorted(top.rglob("*")) if top.is_dir() else [top]) if path.is_file()]
+    _, files = _had(name, split, data_dir)
+    return {path.relative_to(data_dir).as_posix(): path for top in files for path in inside(top)}
 
 
 def check_split(name: str, split: str) -> None:
@@ -83,26 +78,37 @@ def digits(split: str) -> Arrays:
     return large[chosen], labels[chosen]
 
 
-def _found(name: str, split: str, data_dir: Path) -> tuple[Layout, tuple[Path, ...]] | None:
-    """The first layout that is whole; a note names one that is half there."""
-    halves: list[tuple[str, str]] = []
+def _had(name: str, split: str, data_dir: Path) -> tuple[Layout, tuple[Path, ...]]:
+    """The first layout that is whole, downloaded if none is; what is half there is named."""
+    found, halves = _look(name, split, data_dir)
+    if found is None:
+        _download(name, split, data_dir, halves)
+        found, halves = _look(name, split, data_dir)
+    assert found is not None, "the archive is one of the layouts"
+    for half in halves:
+        warnings.warn(Note(f"{half}; {found[0].name} is read instead"), stacklevel=2)
+    return found
+
+
+def _look(name: str, split: str, data_dir: Path) -> tuple[tuple[Layout, tuple[Path, ...]] | None, list[str]]:
+    """The first layout that is whole, and what those before it lack."""
+    halves: list[str] = []
     for layout in SETS[name].layouts:
         found = layout.find(data_dir, split)
         if found.files:
-            for half, lacks in halves:
-                warnings.warn(Note(f"{data_dir / half} lacks {lacks}; {layout.name} is read instead"), stacklevel=2)
-            return layout, found.files
+            return (layout, found.files), halves
         if found.lacks:
-            halves.append((layout.name, found.lacks))
-    return None
+            halves.append(f"{data_dir / layout.name} lacks {found.lacks}")
+    return None, halves
 
 
-def _downloaded(name: str, split: str, data_dir: Path) -> tuple[Layout, tuple[Path, ...]]:
+def _download(name: str, split: str, data_dir: Path, halves: list[str]) -> None:
     known = SETS[name]
+    half = "".join(f"{half}; " for half in halves)
     place = f"put {known.advice.replace('SPLIT', split)} in {data_dir}, or name the folder that has it with --data-dir"
     archives = known.archives(split)
     if not archives:
-        raise UserError(f"{name}:{split} is not there and cannot be downloaded; {place}")
+        raise UserError(f"{half}{name}:{split} is not there and cannot be downloaded; {place}")
     for source in archives:
         try:
             downloads.fetch(
@@ -113,7 +119,4 @@ def _downloaded(name: str, split: str, data_dir: Path) -> tuple[Layout, tuple[Pa
                 place=f"data/{source.place}",
             )
         except downloads.Unavailable as error:
-            raise UserError(f"{error}; or {place}") from error
-    found = _found(name, split, data_dir)
-    assert found is not None, "the archive is one of the layouts"
-    return found
+            raise UserError(f"{half}{error}; or {place}") from error

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from energylens.data.files import Arrays
+from energylens.data.files import Arrays, lacking
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,5 @@ def pick(*paths: Path) -> Found:
 def shards(folder: Path, split: str) -> Found:
     """`SPLIT-00000-of-00002.parquet` and the rest, as on the Hugging Face hub."""
     there = tuple(sorted(folder.glob(f"{split}-*.parquet")))
-    for path in there:
-        total = path.stem.rpartition("-of-")[2]
-        if total.isdigit() and len(there) < int(total):
-            return Found((), f"{int(total) - len(there)} of {int(total)} files {split}-*-of-{total}.parquet")
-    return Found(there)
+    lacks = lacking(there, split)
+    return Found((), lacks) if lacks else Found(there)

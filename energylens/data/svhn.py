@@ -28,10 +28,12 @@ def _read_mat(files: Sequence[Path], split: str) -> Arrays:
 
     try:
         found = loadmat(files[0])
-        images, labels = found["X"], found["y"].astype(np.int64).ravel()
+        images, labels = found["X"].transpose(3, 2, 0, 1), found["y"].astype(np.int64).ravel()
     except Exception as error:  # scipy raises half a dozen kinds
         raise UserError(f"{files[0]} cannot be read as SVHN ({first_line(error)}); is it whole?") from error
-    return np.ascontiguousarray(images.transpose(3, 2, 0, 1)), labels % 10
+    if len(images) != len(labels):
+        raise UserError(f"{files[0]} has {len(images)} images and {len(labels)} labels; is it whole?")
+    return np.ascontiguousarray(images), labels % 10
 
 
 def _parquet(top: Path, split: str) -> Found:

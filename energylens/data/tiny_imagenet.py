@@ -7,13 +7,15 @@ labels: everybody reports on `val`.
 
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from energylens.data.files import Arrays, decode, parquet_files
+from energylens.data.files import Arrays, decode, inside, parquet_files
 from energylens.data.sets import Found, Layout, Set, Source, shards
 from energylens.errors import UserError, first_line, some
 
@@ -51,14 +53,22 @@ def _read(files: Sequence[Path], split: str) -> Arrays:
         strange = some({wnid for _, wnid in found} - classes.keys())
         if strange:
             raise UserError(f"{files[0]} has images of classes that wnids.txt lacks: {strange}")
-        pixels = decode((members[name]() for name, _ in found), len(found), files[0], rgb=True)
+        blobs = ((f"{name} of {files[0]}", members[name]()) for name, _ in found)
+        pixels = decode(blobs, len(found), files[0], rgb=True)
     return pixels, np.array([classes[wnid] for _, wnid in found])
 
 
 def _ids(path: Path, members: Mapping) -> list[str]:
     if f"{TOP}/wnids.txt" not in members:
         raise UserError(f"{path} has no {TOP}/wnids.txt; get the whole {TOP}.zip from {URL}")
-    return members[f"{TOP}/wnids.txt"]().decode().split()
+    return _text(path, members, f"{TOP}/wnids.txt").split()
+
+
+def _text(path: Path, members: Mapping, name: str) -> str:
+    try:
+        return members[name]().decode()
+    except UnicodeDecodeError as error:
+        raise UserError(f"{name} of {path} is no text; get the whole {TOP}.zip from {URL}") from error
 
 
 def _validation(path: Path, members: Mapping) -> list[tuple[str, str]]:
@@ -66,7 +76,7 @@ def _validation(path: Path, members: Mapping) -> list[tuple[str, str]]:
     notes = f"{TOP}/val/val_annotations.txt"
     if notes not in members:
         raise UserError(f"{path} has no {notes}; get the whole {TOP}.zip from {URL}")
-    labels = dict(line.split("\t")[:2] for line in members[notes]().decode().splitlines() if "\t" in line)
+    labels = dict(line.split("\t")[:2] for line in _text(path, members, notes).splitlines() if "\t" in line)
     start = f"{TOP}/val/images/"
     images = [name for name in members if name.startswith(start) and name.endswith(".JPEG")]
     unlabelled = some(name.removeprefix(start) for name in images if name.removeprefix(start) not in labels)
@@ -88,11 +98,10 @@ def _training(members: Mapping) -> list[tuple[str, str]]:
 
 @contextmanager
 def _members(path: Path) -> Iterator[Mapping]:
-    """Name in the official archive -> a function that reads it. Nothing is unpacked, links are not followed."""
+    """Name in the official archive -> a function that reads it. Nothing is unpacked, links in it are not followed."""
     try:
         if path.is_dir():
-            inside = [file for file in path.rglob("*") if file.is_file()]
-            yield {f"{TOP}/{file.relative_to(path).as_posix()}": file.read_bytes for file in inside}
+            yield {f"{TOP}/{file.relative_to(path).as_posix()}": file.read_bytes for file in inside(path)}
         elif path.suffix == ".zip":
             with zipfile.ZipFile(path) as packed:
                 yield {name: _of_zip(packed, name) for name in packed.namelist()}
@@ -100,7 +109,7 @@ def _members(path: Path) -> Iterator[Mapping]:
             _check_end(path)
             with tarfile.open(path) as tar:
                 yield {info.name: _of_tar(tar, info) for info in tar if info.isfile()}
-    except (zipfile.BadZipFile, tarfile.TarError, OSError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, tarfile.TarError, OSError, EOFError) as error:
         raise UserError(f"{path} cannot be read ({first_line(error)}); is it whole? It comes from {URL}") from error
 
 
@@ -131,7 +140,7 @@ TINY = Set(
     layouts=(
         Layout(f"{TOP}/", _folder, _read),
         Layout(f"{TOP}.zip or .tar", _archive, _read),
-        Layout("tiny-imagenet/*.parquet (Hugging Face)", _parquet, parquet_files),
+        Layout("tiny-imagenet/*.parquet (Hugging Face)", _parquet, partial(parquet_files, rgb=True)),
     ),
     archives=lambda split: [Source(f"{TOP}.zip", URL, f"md5:{MD5}")],
     advice=f"{TOP}/, {TOP}.zip or tiny-imagenet/SPLIT-*.parquet (Hugging Face)",

@@ -17,7 +17,7 @@ from energylens.atomic import sync
 from energylens.data.files import Arrays, inside
 from energylens.errors import Note, first_line
 
-VERSION = 1
+VERSION = 2
 """grows when the same files are decoded to other pixels"""
 
 

@@ -138,6 +138,13 @@ def test_other_libraries_networks_come_from_their_factories(arch):
     ("text", "message"),
     [
         ("wrn-27-10", "depth must be 6n + 4: 10, 16, 22"),
+        ("resnet18:classes=0", "resnet18:classes=0: classes must be a whole number, at least 1"),
+        ("timm/resnet18:channels=0", "channels must be a whole number, at least 1"),
+        ("small-resnet:width=0", "width must be a whole number, at least 1"),
+        ("small-resnet:depth=4002", "depth must be at most 999"),
+        ("timm/", "write timm/NAME, such as timm/resnet18"),
+        ("timm/zzzz", "unknown timm network 'zzzz'; list them: python -c 'import timm; print(timm.list_models())'"),
+        ("timm/resnet18:drop_path=a.b", "drop_path=a.b is not taken; weights come from FILE@timm/resnet18"),
         ("wrn-28-0", "width must be at least 1"),
         ("resnet19", "did you mean 'resnet18'"),
         ("resnet18:clases=3", "did you mean 'classes'"),

@@ -32,6 +32,8 @@ ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     "resnet110": partial(cifar_resnet, 110),
     "small-resnet": small_resnet,
 }
+SIZES = ("channels", "classes", "width")
+DEEPEST = 999
 
 
 def build(text: str) -> nn.Module:
@@ -45,16 +47,27 @@ def build(text: str) -> nn.Module:
         UserError: unknown architecture or setting.
     """
     name, settings = spec.parse(text)
+    _check_sizes(settings, text)
     front = settings.pop("normalize", None)
     net = _named(name, settings, text)
     return net if front is None else nn.Sequential(normalize(front), net)
+
+
+def _check_sizes(settings: dict[str, Any], text: str) -> None:
+    """Counts are whole and at least 1; a file's metadata may not have a network built for hours."""
+    for key in SIZES:
+        value = settings.get(key, 1)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise UserError(f"{text}: {key} must be a whole number, at least 1")
+    if isinstance(depth := settings.get("depth"), int | float) and depth > DEEPEST:
+        raise UserError(f"{text}: depth must be at most {DEEPEST}")
 
 
 def _named(name: str, settings: dict[str, Any], text: str) -> nn.Module:
     library, slash, theirs = name.partition("/")
     if slash:
         return factories.build(library, theirs, settings)
-    wide = re.fullmatch(r"wrn-(\d+)-(\d+)", name)
+    wide = re.fullmatch(r"wrn-([0-9]{1,3})-([0-9]{1,3})", name)
     factory = partial(wide_resnet, int(wide[1]), int(wide[2])) if wide else ARCHITECTURES.get(name)
     if factory is None:
         raise unknown("architecture", name, [*ARCHITECTURES, *(f"{library}/NAME" for library in factories.LIBRARIES)])

@@ -7,32 +7,21 @@ import io
 import json
 import os
 import pickle
-import struct
 import subprocess
 import sys
-import tarfile
 import zipfile
 
 import numpy as np
 import pytest
 import torch
+from made_checkpoints import ARCH, Calls, beside_weights, saved, weights
+from safetensors.torch import save_file
 
 from energylens import models
 from energylens.errors import UserError
-from energylens.models import architectures
+from energylens.models import architectures, files
 
-ARCH = "small-resnet:width=4"
 WANTS_TO_RUN = "wants to run code when it is read"
-
-
-class Calls:
-    """What pickles as a call."""
-
-    def __init__(self, function, *arguments):
-        self.call = function, arguments
-
-    def __reduce__(self):
-        return self.call
 
 
 class Dictionary(dict):
@@ -40,20 +29,6 @@ class Dictionary(dict):
 
     def __reduce__(self):
         return os.mkdir, (dict(self)["path"],)
-
-
-def weights() -> dict:
-    return dict(architectures.build(ARCH).state_dict())
-
-
-def beside_weights(payload) -> dict:
-    return {"state_dict": weights(), "extra": payload}
-
-
-def saved(content, **settings) -> bytes:
-    file = io.BytesIO()
-    torch.save(content, file, **settings)
-    return file.getvalue()
 
 
 def swapped(path) -> bytes:
@@ -64,23 +39,6 @@ def swapped(path) -> bytes:
             evil = pickle.dumps(Calls(os.mkdir, str(path)), protocol=2)
             new.writestr(name, evil if name.endswith("data.pkl") else old.read(name))
     return out.getvalue()
-
-
-def old_tar(path) -> bytes:
-    """The layout of torch before 0.1.10."""
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as archive:
-        for name in ("storages", "tensors", "pickle"):
-            content = pickle.dumps(Calls(os.mkdir, str(path)), protocol=2)
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    return out.getvalue()
-
-
-def lying_safetensors(claim: dict, body: bytes = b"\0" * 16) -> bytes:
-    head = json.dumps(claim).encode()
-    return struct.pack("<Q", len(head)) + head + body
 
 
 CODE = {
@@ -117,74 +75,12 @@ def test_code_is_not_run(tmp_path, make):
     assert not path.exists()
 
 
-def test_all_that_a_file_names_is_told(tmp_path):
-    torch.save(beside_weights([Calls(os.system, "true"), Calls(eval, "1")]), tmp_path / "w.pt")
+@pytest.mark.parametrize("zipped", [True, False])
+def test_all_that_a_file_names_is_told(tmp_path, zipped):
+    extras = [Calls(os.system, "true"), np.float64(1), Calls(eval, "1")]
+    torch.save(beside_weights(extras), tmp_path / "w.pt", _use_new_zipfile_serialization=zipped)
     with pytest.raises(UserError, match=r"\(builtins.eval, posix.system\)"):
         models.load(f"{tmp_path}/w.pt@{ARCH}")
-
-
-BROKEN = {
-    "nothing": (lambda path: b"", "is empty; download or save it again"),
-    "a quota page": (lambda path: b"\n <!DOCTYPE html><html>", "is a web page"),
-    "random bytes": (lambda path: bytes(range(7, 255)), "cannot be read as a checkpoint"),
-    "half a zip": (lambda path: saved(weights())[:3000], "cannot be read as a checkpoint"),
-    "gzip": (lambda path: b"\x1f\x8b\x08\0\0", "is compressed"),
-    "HDF5": (lambda path: b"\x89HDF\r\n", "is an HDF5 file"),
-    "a Git LFS pointer": (lambda path: b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
-    "a plain pickle": (lambda path: pickle.dumps(Calls(os.mkdir, str(path))), "is a plain pickle.*nothing was run"),
-    "an old tar": (old_tar, "cannot be read as a checkpoint|wants to run code"),
-    "a zip of something else": (lambda path: zipped({"readme.txt": b"hello"}), "zip archive without a checkpoint"),
-    "an .npz": (lambda path: zipped({"images.npy": b"", "labels.npy": b""}), "is a NumPy archive"),
-    "TorchScript": (lambda path: zipped({"w/constants.pkl": b"", "w/data.pkl": b""}), "is a TorchScript program"),
-    "a tensor larger than its storage": (lambda path: larger(), "cannot be read as a checkpoint"),
-}
-
-
-def zipped(files: dict) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return out.getvalue()
-
-
-def larger() -> bytes:
-    """Its pickle claims 2^40 numbers, its storage holds four."""
-    content, out = saved({"a.weight": torch.zeros(4)}), io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(out, "w") as new:
-        for name in old.namelist():
-            text = old.read(name)
-            if name.endswith("data.pkl"):
-                assert text.count(b"K\x04\x85") == 1
-                text = text.replace(b"K\x04\x85", b"\x8a\x06" + (2**40).to_bytes(6, "little") + b"\x85")
-            new.writestr(name, text)
-    return out.getvalue()
-
-
-@pytest.mark.parametrize(("make", "text"), BROKEN.values(), ids=BROKEN)
-def test_broken_files_are_named(tmp_path, make, text):
-    path = tmp_path / "ran"
-    (tmp_path / "w.pt").write_bytes(make(path))
-    with pytest.raises(UserError, match=text):
-        models.load(f"{tmp_path}/w.pt@{ARCH}")
-    assert not path.exists()
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        lying_safetensors({"a.weight": {"dtype": "F32", "shape": [4], "data_offsets": [0, 2**40]}}),
-        lying_safetensors({"a.weight": {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 16]}}),
-        lying_safetensors({"a.weight": {"dtype": "F32", "shape": [4], "data_offsets": [-16, 0]}}),
-        struct.pack("<Q", 2**62) + b"{}",
-        b"\x10",
-    ],
-    ids=["beyond the file", "a huge shape", "before the file", "a huge header", "one byte"],
-)
-def test_safetensors_that_lie_are_refused(tmp_path, content):
-    (tmp_path / "w.safetensors").write_bytes(content)
-    with pytest.raises(UserError, match="cannot be read as safetensors"):
-        models.load(f"{tmp_path}/w.safetensors@{ARCH}")
 
 
 @pytest.mark.parametrize("kind", ["os.mkdir", "before torch 1.6"])
@@ -197,13 +93,6 @@ def test_the_command_says_it_in_one_line(tmp_path, kind):
     assert len(done.stderr.splitlines()) == 1
     assert WANTS_TO_RUN in done.stderr
     assert not path.exists()
-
-
-def test_what_is_harmless_is_read(tmp_path):
-    extras = [argparse.Namespace(lr=0.1), np.float64(0.5), np.arange(3), collections.defaultdict(list, a=[1]), {1, 2}]
-    extras += [collections.deque([1, 2], 5), collections.Counter("aab"), np.array(["a"])]
-    torch.save({"state_dict": weights(), "args": extras, "best": np.float32(93.1)}, tmp_path / "w.pt")
-    assert not models.load(f"{tmp_path}/w.pt@{ARCH}").training
 
 
 def test_a_trusted_file_may_run_code_and_may_be_a_whole_network(tmp_path):
@@ -220,3 +109,52 @@ def test_a_trusted_file_whose_code_is_not_here_says_so(tmp_path):
     (tmp_path / "w.pt").write_bytes(b"\x80\x02cno_such_package.nets\nNet\n.")
     with pytest.raises(UserError, match="code that is not here"):
         models.load(f"{tmp_path}/w.pt@{ARCH}", trust=True)
+
+
+def test_a_trusted_network_of_a_script_says_where_its_class_was(tmp_path):
+    (tmp_path / "w.pt").write_bytes(b"\x80\x02c__main__\nNetOfAScript\n.")
+    with pytest.raises(UserError, match=r"code that is not here .NetOfAScript of .*the script that saved it"):
+        models.load(f"{tmp_path}/w.pt@{ARCH}", trust=True)
+
+
+def evil_beside(tmp_path) -> str:
+    """A second file with code, named as weights of timm's."""
+    (tmp_path / "evil.pt").write_bytes(CODE["os.mkdir"](tmp_path / "ran"))
+    return f"timm/resnet18:checkpoint_path={tmp_path}/evil.pt"
+
+
+def test_metadata_cannot_name_another_file(tmp_path):
+    about = {"energylens": json.dumps({"arch": evil_beside(tmp_path)})}
+    save_file(weights(), tmp_path / "w.safetensors", about)
+    with pytest.raises(UserError, match=r"checkpoint_path=.* is not taken; weights come from FILE@timm/resnet18"):
+        models.load(f"{tmp_path}/w.safetensors")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_typed_architecture_cannot_name_another_file(tmp_path):
+    save_file(weights(), tmp_path / "w.safetensors")
+    with pytest.raises(UserError, match=r"checkpoint_path=.* is not taken"):
+        models.load(f"{tmp_path}/w.safetensors@{evil_beside(tmp_path)}")
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("key", ["checkpoint_path", "cache_dir", "pretrained_cfg", "pretrained_cfg_overlay", "weights"])
+@pytest.mark.parametrize("value", ["x.pt", "3"])
+@pytest.mark.parametrize("library", ["timm", "torchvision"])
+def test_settings_that_read_elsewhere_are_refused_whatever_their_value(library, key, value):
+    with pytest.raises(UserError, match=f"{key}={value} is not taken"):
+        architectures.build(f"{library}/resnet18:{key}={value}")
+
+
+def test_metadata_cannot_have_weights_downloaded(tmp_path):
+    save_file(weights(), tmp_path / "w.safetensors", {"energylens": json.dumps({"arch": "timm/resnet18:pretrained=1"})})
+    with pytest.raises(UserError, match="would download other weights"):
+        models.load(f"{tmp_path}/w.safetensors")
+
+
+@pytest.mark.parametrize("arch", ["wrn-28-900", "resnet18:classes=1000000000", "small-resnet:depth=4000002"])
+def test_metadata_cannot_have_a_huge_network_built(tmp_path, arch, monkeypatch):
+    monkeypatch.setattr(files, "named", lambda *_: pytest.fail("a network is built"))
+    save_file(weights(), tmp_path / "w.safetensors", {"energylens": json.dumps({"arch": arch})})
+    with pytest.raises(UserError, match=r"and holds 1,524; is it whole|depth must be at most 999"):
+        models.load(f"{tmp_path}/w.safetensors")

@@ -1,22 +1,25 @@
 """Networks from files: weights of any nesting put into a named architecture, every key in its place."""
 
 import json
-from collections.abc import Mapping
+import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from energylens import spec
-from energylens.errors import UserError, first_line, some
+from energylens.errors import Note, UserError, first_line
 from energylens.models import architectures, pickled
-from energylens.models.nearest import COUNTER, hint
-from energylens.models.nesting import State, state_of, unwrapped
-from energylens.models.normalize import Normalize
+from energylens.models.fitting import fill as fill
+from energylens.models.nearest import PLAIN, hint
+from energylens.models.nesting import state_of
+from energylens.models.wrappers import State
 
-UNUSED = ("sub_block1.",)
-"""beginnings of keys that files of a public class have and that its forward pass never uses (TRADES's wide ResNet)"""
+MOST_LACKING = 10
+"""times as many parameters as a file holds; of fewer, those that lack are named"""
 
 
 def weights(path: Path, trust: bool = False, part: str | None = None) -> State:
@@ -31,8 +34,7 @@ def weights(path: Path, trust: bool = False, part: str | None = None) -> State:
         UserError: missing, empty, truncated, a web page, code in it, or no state dict inside.
     """
     if path.suffix == ".safetensors" or _is_safetensors(path):
-        state: Any = _safetensors(path)[0]
-        return state_of(state, path, part)
+        return state_of(_safetensors(path)[0], path, part)
     return state_of(pickled.read(path, trust), path, part)
 
 
@@ -47,6 +49,8 @@ def _is_safetensors(path: Path) -> bool:
 
 def _safetensors(path: Path) -> tuple[State, dict[str, str]]:
     pickled.glance(path)
+    if zipfile.is_zipfile(path):
+        raise UserError(f"{path} is torch's or another zip archive, not safetensors; name it .pt")
     try:
         with safe_open(path, "pt") as file:
             return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
@@ -65,7 +69,7 @@ def _about(path: Path, stored: dict[str, str]) -> dict[str, Any]:
     except ValueError:
         about = None
     if not isinstance(about, dict):
-        raise UserError(f"{path} has metadata that is not ours; write {path}@resnet18:classes=10, say")
+        raise UserError(f"{path} has metadata that is not ours; write {path}@ARCHITECTURE, such as @resnet18")
     return about
 
 
@@ -73,13 +77,44 @@ def own(path: Path) -> nn.Module:
     """The network of one of our own checkpoints, whose metadata names its architecture.
 
     Raises:
-        UserError: unreadable, or it names none.
+        UserError: unreadable, or it names none, or one whose weights would come from elsewhere.
     """
     state, stored = _safetensors(path)
     arch = _about(path, stored).get("arch")
     if arch is None:
-        raise UserError(f"{path} does not say its architecture; write {path}@resnet18:classes=10, say{hint(state)}")
+        raise UserError(f"{path} does not say its architecture; write {path}@ARCHITECTURE{hint(state)}")
+    if "pretrained" in spec.parse(_parsed(str(arch))[0])[1]:
+        raise UserError(f"{path} names {arch}, which would download other weights; write {path}@ARCHITECTURE")
+    _check_size(path, str(arch), state)
     return named(path, str(arch))
+
+
+def _check_size(path: Path, arch: str, state: State) -> None:
+    """A small file may not have a huge network built."""
+    with torch.device("meta"):
+        net = architectures.build(_parsed(arch)[0])
+    asked, held = sum(map(Tensor.numel, net.parameters())), sum(map(Tensor.numel, state.values()))
+    if asked > MOST_LACKING * held:
+        raise UserError(f"{path} names {arch}, a network of {asked:,} parameters, and holds {held:,}; is it whole?")
+
+
+def _parsed(text: str) -> tuple[str, str | None]:
+    """`resnet18:part=net:classes=10` -> ("resnet18:classes=10", "net"); a part's name is text and may hold colons."""
+    pieces: list[str] = []
+    part: str | None = None
+    last_is_part = False
+    for piece in text.split(":"):
+        if last_is_part and "=" not in piece:
+            part = f"{part}:{piece}"
+            continue
+        last_is_part = piece.startswith("part=")
+        if last_is_part and part is not None:
+            raise UserError(f"'{text}' says part twice; leave one out")
+        if last_is_part:
+            part = piece.removeprefix("part=")
+        else:
+            pieces.append(piece)
+    return ":".join(pieces), part
 
 
 def named(path: Path, text: str, trust: bool = False) -> nn.Module:
@@ -93,63 +128,34 @@ def named(path: Path, text: str, trust: bool = False) -> nn.Module:
     Raises:
         UserError: unreadable, unknown architecture, or the two do not fit.
     """
-    name, settings = spec.parse(text)
-    part = settings.pop("part", None)
-    arch = ":".join([name, *(each for each in text.split(":")[1:] if not each.startswith("part="))])
-    state = weights(path, trust, None if part is None else str(part))
+    arch, part = _parsed(text)
+    name, settings = spec.parse(arch)
+    state = weights(path, trust, part)
     net = architectures.build(arch)
     problem = f"{path.name} does not fit {arch}"
-    if "normalize" not in settings:
-        return fill(net, state, problem)
-    front, inner = net.children()
-    filled = fill(inner, state, problem)
-    if filled is not inner:
-        raise UserError(f"{path.name} brings its own normalisation; leave out normalize={settings['normalize']}")
-    return nn.Sequential(front, inner).eval()
-
-
-def fill(net: nn.Module, state: Mapping[str, Tensor], problem: str) -> nn.Module:
-    """Put weights into a network, every key in its place (BatchNorm's counters may lack); eval mode.
-
-    Args:
-        net: of the architecture.
-        state: a file's weights; wrappers' prefixes are taken off.
-        problem: how an error begins.
-
-    Returns:
-        The network itself, or with the normalisation that the weights bring in front of it.
-
-    Raises:
-        UserError: keys are missing, unexpected or of another shape.
-    """
-    wanted = net.state_dict()
-    found, front = unwrapped(dict(state), set(wanted))
-    found = {key: value for key, value in found.items() if key in wanted or not key.startswith(UNUSED)}
-    missing = some(key for key in wanted.keys() - found.keys() if not key.endswith(COUNTER))
-    unexpected = some(found.keys() - wanted.keys())
-    if missing or unexpected:
-        lacks = f"missing {missing or 'nothing'}; unexpected {unexpected or 'nothing'}"
-        raise UserError(f"{problem}: {lacks}{hint(state)}")
-    for key, value in found.items():
-        if value.shape != wanted[key].shape:
-            shapes = f"{tuple(value.shape)} in the file, {tuple(wanted[key].shape)} in the network"
-            raise UserError(f"{problem}: {key} is {shapes}{hint(state)}")
-    net.load_state_dict({**wanted, **found})
-    return net.eval() if front is None else nn.Sequential(_checked(front, net, problem), net).eval()
-
-
-def _checked(front: Normalize, net: nn.Module, problem: str) -> Normalize:
-    if not (front.std > 0).all():
-        raise UserError(f"{problem}: its normalisation divides by {float(front.std.min()):g}")
-    return front
+    if "normalize" in settings:
+        front, inner = net.children()
+        if fill(inner, state, problem) is not inner:
+            raise UserError(f"{path.name} brings its own normalisation; leave out normalize={settings['normalize']}")
+        net = nn.Sequential(front, inner).eval()
+    else:
+        net = fill(net, state, problem)
+    if f"{name}:bn={settings.get('bn')}".lower() == PLAIN and "shortcut" not in settings:
+        note = f"{path.name}: {PLAIN} has shortcuts behind the activation, RobustBench's class with equal keys has not"
+        warnings.warn(
+            Note(f"{note}; write @{PLAIN}:shortcut=input for that, shortcut=activated for this"), stacklevel=2
+        )
+    return net
 
 
 def alone(path: Path, trust: bool = False) -> nn.Module:
-    """The network of a file without a named architecture: a whole pickled `nn.Module` of a trusted file.
+    """The network of a file without a named architecture: one of ours, or a whole `nn.Module` of a trusted file.
 
     Raises:
         UserError: it is none; says which architecture its weights fit.
     """
+    if _is_safetensors(path):
+        return own(path)
     found = pickled.read(path, trust)
     if isinstance(found, nn.Module):
         return found.eval()

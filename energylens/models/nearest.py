@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from energylens.errors import UserError
 from energylens.models import architectures
-from energylens.models.nesting import unwrapped
+from energylens.models.wrappers import COUNTER, State, modules, part_of, unwrapped
 
 HEADS = ("linear.weight", "fc.weight", "logits.weight", "classifier.weight", "head.weight", "head.fc.weight")
 FIXED = (
@@ -16,10 +17,13 @@ FIXED = (
     *("small-resnet", "small-resnet:depth=10", "small-resnet:depth=14", "preact-resnet18", "preact-resnet18:bn=false"),
     *("torchvision/resnet18", "torchvision/resnet34", "torchvision/resnet50", "timm/resnet18", "timm/resnet50"),
 )
-COUNTER = "num_batches_tracked"
-"""BatchNorm's buffer that no prediction needs and that files from before torch 0.4.1 lack"""
 ENOUGH = 0.5
 """of all keys, with their shapes, must agree before an architecture is named"""
+DEEPEST = 30
+"""blocks of a stage, for which a file's keys are believed: WideResNet-184"""
+PLAIN = "preact-resnet18:bn=false"
+PARTS = 4
+"""modules of a state dict that are looked at"""
 
 
 def nearest(state: Mapping[str, Tensor]) -> tuple[str, float]:
@@ -45,11 +49,35 @@ def nearest(state: Mapping[str, Tensor]) -> tuple[str, float]:
 def hint(state: Mapping[str, Tensor]) -> str:
     """What to type, if one of our architectures is near: `; it fits @resnet18:classes=100`."""
     arch, share = nearest(state)
-    if share < ENOUGH:
-        return "; none of ours is near: write FILE.py:FUNCTION that builds the network and loads it"
-    return f"; it fits @{arch}" if share == 1 else f"; nearest: @{arch} ({100 * share:.0f} % of keys and shapes)"
+    if share == 1:
+        return f"; it fits @{arch}{_twin(arch)}"
+    if share >= ENOUGH:
+        return f"; nearest: @{arch} ({100 * share:.0f} % of keys and shapes)"
+    return (
+        _of_parts(dict(state)) or "; none of ours is near: write FILE.py:FUNCTION that builds the network and loads it"
+    )
 
 
+def _twin(arch: str) -> str:
+    """Of two architectures with the same keys, the other."""
+    if not arch.startswith(PLAIN):
+        return ""
+    other = arch.replace(PLAIN, f"{PLAIN}:shortcut=input")
+    return f" (shortcuts behind the activation) or @{other} (RobustBench's class): equal keys, other logits"
+
+
+def _of_parts(state: State) -> str:
+    """What to type for a state dict of several modules, such as a network and its teacher."""
+    common, sizes = modules(state)
+    fits = []
+    for name, _ in sizes.most_common(PARTS if len(sizes) > 1 else 0):
+        arch, share = nearest(part_of(state, f"{common}{name}"))
+        if share == 1:
+            fits.append(f"@{arch}:part={common}{name}")
+    return f"; it fits {' or '.join(fits)}" if fits else ""
+
+
+@lru_cache(maxsize=64)
 def _shapes(arch: str) -> dict[str, tuple[int, ...]] | None:
     try:
         with torch.device("meta"):
@@ -67,9 +95,9 @@ def _candidates(state: Mapping[str, Tensor]) -> Iterator[str]:
         usual = 1 if arch.startswith("small") else 3
         channels = "" if stem is None or "/" in arch or stem.shape[1] == usual else f"channels={stem.shape[1]}"
         yield _with(arch, channels, _classes(arch, classes, head), *_width(arch, stem))
-    blocks = {int(match[1]) for key in state if (match := re.search(r"block1\.layer\.(\d+)\.", key))}
+    blocks = {int(match[1]) for key in state if (match := re.search(r"block1\.layer\.([0-9]{1,3})\.", key))}
     wide = next((value for key, value in state.items() if key.endswith("block1.layer.0.conv1.weight")), None)
-    if blocks and wide is not None:
+    if wide is not None and wide.dim() == 4 and max(blocks) + 1 == len(blocks) <= DEEPEST:
         channels = "" if stem is None or stem.shape[1] == 3 else f"channels={stem.shape[1]}"
         yield _with(f"wrn-{6 * (max(blocks) + 1) + 4}-{len(wide) // 16}", channels, classes)
 

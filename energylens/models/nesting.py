@@ -1,7 +1,10 @@
-"""Where in a checkpoint the weights are: nested, wrapped, averaged, with a normalisation in front."""
+"""Where in a checkpoint the weights are: nested, averaged, one of several sets."""
 
+import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,39 +13,65 @@ import torch
 from torch import Tensor, nn
 
 from energylens.errors import Note, UserError, some
-from energylens.models.normalize import Normalize
+from energylens.models.harmless import Array
+from energylens.models.wrappers import State, part_of
 
-State = dict[str, Tensor]
-AVERAGED = ("ema", "averaged", "swa")
-"""in a name: weights averaged over training; `unaveraged` is the opposite"""
-OTHERS = ("optim", "sched", "scaler", "grad", "discriminator", "momentum", "teacher", "loss", "criterion")
-"""in a name: tensors that are no network's weights"""
-COUNTERS = ("n_averaged", "num_updates", "decay")
-"""scalars of averaging wrappers"""
-DEPTH = 3
+AVERAGED = {"ema", "averaged", "swa", "wa", "avg", "shadow", "polyak"}
+"""words in a name: weights averaged over training; `unaveraged` is another word"""
+OTHERS = {
+    *("optim", "optimizer", "optimizers", "optimiser", "sched", "scheduler", "schedulers", "scaler", "grad", "grads"),
+    *("discriminator", "momentum", "teacher", "loss", "criterion"),
+}
+"""words in a name: hardly the weights that are meant, if there are any others"""
+USUAL = ("state_dict", "model_state_dict", "model", "net")
+DEPTH = 8
+"""of nesting that is searched; each container is looked into once, so that a small file cannot hold many"""
 
 
 def state_of(found: Any, path: Path, part: str | None = None) -> State:
     """The network's weights in what a checkpoint file holds.
 
-    Averaged weights (EMA) are taken where a file holds both, as timm and RobustBench do, and a note says so.
+    Averaged weights (EMA) are taken where a file holds both, as timm and RobustBench do; wherever one of several
+    sets is taken, a note says so.
 
     Args:
         found: what was read.
         path: of the file, for messages.
-        part: which part of the file, such as `state_dict`; None to look for it.
+        part: which part of the file, such as `state_dict`, or the beginning of its keys; None to look for it.
 
     Raises:
-        UserError: no state dict inside, no such part, or several and nothing says which.
+        UserError: no state dict inside, no such part, or several and nothing says which; tensors without numbers.
     """
-    parts = dict(_parts(found))
-    if not parts:
+    found_here = list(_parts(found))
+    if not found_here:
         raise UserError(f"{path} holds {_kind(found)}, not a state dict; save model.state_dict()")
-    if part is not None:
-        if part not in parts:
-            raise UserError(f"{path} has no part '{part}'; it holds {', '.join(map(_told, parts))}")
-        return parts[part]
-    return parts[next(iter(parts)) if len(parts) == 1 else _chosen(parts, path)]
+    parts = {name: state for name, state, _ in found_here}
+    largest = _largest(parts, {name: around for name, _, around in found_here})
+    if part is None:
+        return _dense(parts[_chosen(largest, path)], path)
+    if part in parts:
+        return _dense(parts[part], path)
+    inner = [(whole, state) for whole in largest.values() if (state := part_of(whole, part))]
+    if len(inner) != 1:
+        raise UserError(f"{path} has no part '{part}'; it holds {', '.join(map(_told, _first(parts)))}")
+    whole, state = inner[0]
+    begin = part[: part.rfind(".") + 1]
+    left = [key for key in whole if not key.startswith(f"{part}.") and key.removeprefix(begin) not in state]
+    if left:
+        warnings.warn(Note(f"{path.name}: part={part} leaves out {some(left)}"), stacklevel=2)
+    return _dense(state, path)
+
+
+def _dense(state: State, path: Path) -> State:
+    """Weights whose numbers are in the file as they are."""
+    for key, value in state.items():
+        if value.is_quantized:
+            raise UserError(f"{path}: {key} is quantised ({value.dtype}); save it with .dequantize()")
+        if value.layout is not torch.strided:
+            raise UserError(f"{path}: {key} is sparse; save it with .to_dense()")
+        if value.is_meta:
+            raise UserError(f"{path}: {key} is on the meta device, which holds no numbers; save the real weights")
+    return state
 
 
 def _kind(found: Any) -> str:
@@ -55,103 +84,86 @@ def _told(name: str) -> str:
 
 
 def _chosen(parts: Mapping[str, State], path: Path) -> str:
-    averaged = [name for name in parts if is_averaged(name)]
-    plain = [name for name in parts if name not in averaged]
-    if len(averaged) == 1 and len(plain) <= 1:
-        rest = f"part={plain[0]}"
-        note = f"{path.name} holds {_told(plain[0])} and averaged weights, {averaged[0]}, which are read"
-        warnings.warn(Note(f"{note}; write @ARCHITECTURE:{rest} for the others"), stacklevel=2)
-        return averaged[0]
-    names = [name for name in parts if name.rpartition(".")[2] in ("state_dict", "model_state_dict", "model", "net")]
-    if len(names) == 1 and not averaged:
-        return names[0]
-    options = ", ".join(f"part={name}" for name in parts)
-    raise UserError(f"{path} holds {len(parts)} sets of weights; say which, as in @ARCHITECTURE:{options}")
+    likely = [name for name in parts if not _words(name) & OTHERS] or list(parts)
+    averaged = [name for name in likely if is_averaged(name)]
+    plain = [name for name in likely if name not in averaged]
+    usual = [name for name in likely if name.rpartition(".")[2] in USUAL]
+    if len(likely) == 1:
+        name = likely[0]
+    elif len(averaged) == 1 and len(plain) == 1:
+        name = averaged[0]
+    elif len(usual) == 1 and not averaged:
+        name = usual[0]
+    else:
+        options = " or ".join(f"part={name}" for name in _first(parts))
+        raise UserError(f"{path} holds {len(parts)} sets of weights; say which behind @ARCHITECTURE: {options}")
+    if others := [other for other in parts if other != name]:
+        held = ", ".join(map(_told, _first(others)))
+        read = f"and averaged weights, {name}, which are read" if name in averaged else f"and {name}, which is read"
+        note = f"{path.name} holds {held} {read}; write @ARCHITECTURE:part={others[0]} for the others"
+        warnings.warn(Note(note), stacklevel=2)
+    return name
+
+
+def _first(names: Iterable[str]) -> list[str]:
+    """As many as a line holds."""
+    return list(islice(names, 12))
+
+
+def _words(name: str) -> set[str]:
+    """`bestModel_EMA.net` -> best, model, ema, net."""
+    return {word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)}
 
 
 def is_averaged(name: str) -> bool:
     """Whether a part's name says that its weights are averaged over training."""
-    words = name.lower()
-    return "unaveraged" not in words and any(word in words for word in AVERAGED)
+    return bool(_words(name) & AVERAGED)
 
 
-def _parts(found: Any, name: str = "", depth: int = 0) -> Iterator[tuple[str, State]]:
-    """Every state dict in a nest of dictionaries and lists, by its name."""
+def _parts(found: Any) -> Iterator[tuple[str, State, str | None]]:
+    """Every state dict in a nest of dictionaries and lists: its name, it, and the name of the one around it."""
+    states: dict[int, State] = {}
+    queue: deque[tuple[str, Any, str | None, int]] = deque([("", found, None, 0)])
+    while queue:
+        name, here, around, depth = queue.popleft()
+        new = id(here) not in states
+        if new:
+            states[id(here)] = _weights(here)
+        if states[id(here)]:
+            yield name, states[id(here)], around
+            around = name
+        if new and depth < DEPTH:
+            inner = ((f"{name}.{key}" if name else str(key), value) for key, value in _items(here))
+            queue.extend((*named, around, depth + 1) for named in inner)
+
+
+def _items(found: Any) -> list[tuple[Any, Any]]:
+    """The containers in a container."""
+    items = enumerate(found) if isinstance(found, list | tuple) else found.items() if isinstance(found, Mapping) else ()
+    return [(key, value) for key, value in items if isinstance(value, Mapping | list | tuple | nn.Module)]
+
+
+def _weights(found: Any) -> State:
+    """A state dict, if this is one: tensors under dotted names, as modules give them."""
     if isinstance(found, nn.Module):
-        yield name, found.state_dict()
-        return
-    if isinstance(found, list | tuple):
-        found = {str(place): value for place, value in enumerate(found)}
+        return found.state_dict()
     if not isinstance(found, Mapping):
-        return
-    state = _tensors(found)
-    if _looks_like_weights(state):
-        yield name, state
-        return
-    if depth < DEPTH:
-        for key, value in found.items():
-            if not any(word in str(key).lower() for word in OTHERS):
-                yield from _parts(value, f"{name}.{key}" if name else str(key), depth + 1)
+        return {}
+    state = {str(key): number for key, value in found.items() if (number := _tensor(value)) is not None}
+    return state if any("." in key or key in ("weight", "bias") for key in state) else {}
 
 
-def _tensors(found: Mapping) -> State:
-    arrays = {str(key): value for key, value in found.items()}
-    numbers = {
-        key: value for key, value in arrays.items() if isinstance(value, np.ndarray) and value.dtype.kind in "fiub"
-    }
-    tensors = {key: value for key, value in arrays.items() if isinstance(value, Tensor)}
-    return tensors | {key: torch.from_numpy(value) for key, value in numbers.items()}
+def _tensor(value: Any) -> Tensor | None:
+    value = value.value if isinstance(value, Array) else value
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(value) if value.dtype.kind in "fiub" else None
+    return value if isinstance(value, Tensor) else None
 
 
-def _looks_like_weights(state: State) -> bool:
-    """Tensors under dotted names, as modules give them."""
-    return any("." in key or key in ("weight", "bias") for key in state)
-
-
-def cleaned(state: State) -> State:
-    """Without the counters of averaging wrappers."""
-    return {key: value for key, value in state.items() if key not in COUNTERS}
-
-
-def unwrapped(state: State, wanted: set[str]) -> tuple[State, Normalize | None]:
-    """Keys as the network has them, and the normalisation that the file puts in front of it.
-
-    Wrappers' prefixes (`module.`, `model.`, `1.`, ...) go where all keys share one and the network has none such.
-
-    Args:
-        state: a file's.
-        wanted: the network's own keys.
-    """
-    state, front = cleaned(state), None
-    whole = state
-    while not wanted & state.keys():
-        first = {key.partition(".")[0] for key in state}
-        if len(first) == 1 and all("." in key for key in state):
-            state = {key.partition(".")[2]: value for key, value in state.items()}
-            continue
-        if front is not None:
-            break
-        front, rest = _normalisation(state)
-        if front is None:
-            break
-        state = rest
-    if not wanted & state.keys():
-        return whole, None  # another network's; its keys as they are in the file
-    if front is None and state.keys() - wanted:
-        front, rest = _normalisation({key: value for key, value in state.items() if key not in wanted})
-        state = {key: value for key, value in state.items() if key in wanted} | rest
-    return state, front
-
-
-def _normalisation(state: State) -> tuple[Normalize | None, State]:
-    """A mean and a standard deviation of the channels, and everything else."""
-    for mean_key, mean in state.items():
-        for mean_word, std_word in (("mean", "std"), ("mu", "sigma")):
-            before, _, last = mean_key.rpartition(".")
-            if last.lstrip("_") != mean_word or not 1 <= mean.numel() <= 4:
-                continue
-            std_key = (before + "." if before else "") + last.replace(mean_word, std_word)
-            if std_key in state and state[std_key].numel() == mean.numel():
-                rest = {key: value for key, value in state.items() if key not in (mean_key, std_key)}
-                return Normalize(mean, state[std_key]), rest
-    return None, state
+def _largest(parts: Mapping[str, State], around: Mapping[str, str | None]) -> dict[str, State]:
+    """Without the few tensors around or inside a larger set, such as losses beside a state dict."""
+    smaller = set()
+    for name, outer in around.items():
+        if outer is not None and len(parts[name]) != len(parts[outer]):
+            smaller.add(min(name, outer, key=lambda place: len(parts[place])))
+    return {name: state for name, state in parts.items() if name not in smaller}

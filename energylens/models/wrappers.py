@@ -124,6 +124,8 @@ def normalisation(state: State) -> tuple[Normalize | None, State]:
         std_keys = [places[before, name] for name in PAIRS.get(word, ()) if (before, name) in places]
         if std_keys and (front := _front(state[mean_key], state[std_keys[0]])):
             found[mean_key, std_keys[0]] = front
+        if len(found) == MOST:  # of many thousands, which a file may hold, the rest stay unexpected keys
+            break
     if not found:
         return None, state
     (first, _), front = next(iter(found.items()))

@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 
-from energylens.models import pickled
+from energylens.models.harmless import HARMLESS
+from energylens.models.pickled import MAGIC
 
 
 def checkpoint(path: Path) -> bool:
@@ -17,16 +18,16 @@ def checkpoint(path: Path) -> bool:
     What is inside is for the loader to judge.
     """
     with path.open("rb") as file:
-        head = file.read(len(pickled.LEGACY))
+        head = file.read(32)
     if head.startswith(b"PK"):
         return zipfile.is_zipfile(path)
-    return _old(path) if head == pickled.LEGACY else _safetensors(path)
+    return _old(path) if MAGIC in head else _safetensors(path)
 
 
 def _old(path: Path) -> bool:
     """Files from before torch 1.6 have no directory: they are read to their end."""
     try:
-        with torch.serialization.safe_globals(pickled.HARMLESS), warnings.catch_warnings():
+        with torch.serialization.safe_globals(HARMLESS), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's own, about old files
             torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:  # it names what may run code: the loader tells

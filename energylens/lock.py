@@ -1,7 +1,8 @@
 """Probes on one folder share its work: none measures what another is at, none moves files under another's hands.
 
-Bytes of one file, `_lock`, are locked (POSIX record locks). A lock ends with its process, however that ends,
-and holds between machines where the file system has locks (NFS has).
+Bytes of one file, `_lock`, are locked (POSIX record locks), none is ever written: one for the whole folder, one for
+each image of a model and attack, and one for each key that a model's and attack's files can have. A lock ends with
+its process, however that ends, and holds between machines where the file system has locks (NFS has).
 """
 
 import errno
@@ -17,6 +18,10 @@ from energylens.errors import UserError, first_line
 NAME = "_lock"
 WORK = (1, 0)
 """length and place of the byte that stands for the whole folder"""
+ROOM = 2**22
+"""bytes for the images, or the keys, of one model and attack"""
+CLAIMS = (1, 2**62 + 1)
+"""length and place of the byte that is locked while keys are claimed, behind all others"""
 BUSY = (errno.EACCES, errno.EAGAIN)
 
 
@@ -49,6 +54,27 @@ class Lock:
         """Let others have them."""
         self._lock(fcntl.LOCK_UN, stop - start, _place(where) + start)
 
+    def claim(self, keys: dict[Path, str]) -> Path | None:
+        """Have folders hold files of these keys alone, from now on.
+
+        Returns:
+            The first folder in which somebody at work measures under another key, if there is one.
+        """
+        self._lock(fcntl.LOCK_EX, *CLAIMS)
+        try:
+            return next((where for where, key in keys.items() if not self._claim(where, key)), None)
+        finally:
+            self._lock(fcntl.LOCK_UN, *CLAIMS)
+
+    def _claim(self, where: Path, key: str) -> bool:
+        """Share a byte with those of the same key, if nobody has another one."""
+        first, mine = _place(where, "keys of "), 1 + int(key, 16) % (ROOM - 2)
+        others = ((mine, first), (ROOM - mine - 1, first + mine + 1))
+        free = all(self._lock(fcntl.LOCK_EX | fcntl.LOCK_NB, *side) for side in others)
+        for side in others:
+            self._lock(fcntl.LOCK_UN, *side)
+        return free and self._lock(fcntl.LOCK_SH | fcntl.LOCK_NB, 1, first + mine)
+
     def warn(self, say: Callable[[str], None]) -> None:
         """Tell where there are no locks."""
         if self.missing:
@@ -64,13 +90,13 @@ class Lock:
         return True
 
 
-def _place(where: Path) -> int:
-    """Where the images of a folder begin in the file, of which no byte is ever written.
+def _place(where: Path, what: str = "") -> int:
+    """Where the bytes of a folder begin: those of its images, or of its keys.
 
-    Two folders in one place, one chance in 10^12, would only wait for each other.
+    Two folders in one place, one chance in 10^12, would only wait for each other, or refuse each other's keys.
     """
-    name = "/".join(where.parts[-2:])
-    return int.from_bytes(hashlib.blake2s(name.encode(), digest_size=5).digest()) * 2**22 + 1
+    name = what + "/".join(where.parts[-2:])
+    return int.from_bytes(hashlib.blake2s(name.encode(), digest_size=5).digest()) * ROOM + 1
 
 
 @contextmanager

@@ -83,6 +83,7 @@ def run(
     failures = []
     compact.recover(ready.points)
     with lock.at_work(ready.points, say) as locked:
+        _claim(ready, locked)
         alone = locked.alone()
         plans = ready.plans()
         tidy([move for made in plans for move in made.moves], ready.points, alone, say)
@@ -103,6 +104,20 @@ def run(
     if failures:
         others = ", the others are there" if len(failures) < len(tasks) else ""
         raise UserError(f"{len(failures)} of {len(tasks)} shards failed{others}; {failures[0]}")
+
+
+def _claim(ready: Run, locked: lock.Lock) -> None:
+    """Have no other probe measure anything else under the names of this one's models and attacks."""
+    attacks = plan.attacks_of(ready.job.recipe)
+    tasks = [Task(subject, attack, 0, 0) for subject in ready.subjects for attack in attacks]
+    by_folder = {plan.folder(ready.points, task): task for task in tasks}
+    where = locked.claim({where: provenance.key(ready.facts(task)) for where, task in by_folder.items()})
+    if where:
+        what = "other settings" if by_folder[where].attack else "another network, other images or another --record"
+        raise UserError(
+            f"another probe is at work in {ready.points}, with {what} under the name "
+            f"{where.relative_to(ready.points)}; wait until it ends, or take another --tables"
+        )
 
 
 def prepared(recipe: Recipe, analysis: str, place: Place, keep: Keep) -> Run:

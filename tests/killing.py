@@ -198,7 +198,7 @@ class LockElsewhere:
         self.process.start()
         theirs.close()
 
-    def ask(self, method: str, *arguments) -> bool | None:
+    def ask(self, method: str, *arguments) -> Any:
         """What a method of it gives."""
         self.pipe.send((method, arguments))
         return self.pipe.recv()

@@ -13,6 +13,7 @@ from probing import recipe
 from energylens.attacks import PGD
 from energylens.lock import Lock
 from energylens.measure import ENERGIES_ONLY
+from energylens.recipe import Recipe
 
 LONG = replace(RECIPE, attacks=(PGD(eps=0.2, steps=100_000),))
 """whose first attack takes minutes"""
@@ -49,20 +50,49 @@ def test_other_weights_under_a_name_are_refused_until_the_other_ends(tmp_path):
     assert read(tmp_path)["model_sha"].nunique() == 2
 
 
-@pytest.mark.parametrize("change", ["weights", "images"])
+def gated(toy_net, tmp_path: Path, npz: Path) -> tuple[Recipe, Path]:
+    """Of a network that begins its first shard only when there is a file; and that file."""
+    gate = tmp_path / "go"
+    wait = f"import time, os\n        while len(x) == 5 and not os.path.exists({str(gate)!r}): time.sleep(0.01)"
+    return recipe(toy_net(f"{wait}\n        return logits"), npz, attacks=(PGD(eps=0.1, steps=1),)), gate
+
+
+CHANGES = {
+    "weights": lambda one: one.override(models=[f"toy={one.models[0]}".replace(":toy", ":other")]),
+    "weights, other attacks": lambda one: replace(CHANGES["weights"](one), attacks=(PGD(eps=0.2, steps=1),)),
+    "images": lambda one: one.override(shuffle_seed=1),
+    "precision": lambda one: one.override(precision="bf16"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_rows_of_two_kinds_never_stand_under_one_name(tmp_path, toy_net, npz, change):
-    """The second plans while nothing of the first is there: its network sleeps over its first shard."""
-    net = toy_net("import time\n        time.sleep(0.2 if len(x) == 6 else 0)\n        return logits")
-    one = recipe(net, npz, attacks=(PGD(eps=0.1, steps=1),))
-    two = one.override(models=[f"toy={net}:other"]) if change == "weights" else one.override(shuffle_seed=1)
-    first, second = Child(tmp_path, one).go(), Child(tmp_path, two)
+    """The second would plan while nothing of the first is there, and begin when that one is done."""
+    one, gate = gated(toy_net, tmp_path, npz)
+    first, second = (Child(tmp_path, made, settings={"batch": 5}) for made in (one, CHANGES[change](one)))
+    first.go()
     first.listen("begin")
-    second.go().finish()
+    second.go().listen("plans")
+    gate.touch()
     first.end()
+    second.finish()
     assert not read(tmp_path).duplicated(["model", "attack", "sample"]).any()
+    assert len(read(tmp_path)) == 12
     assert "another probe is at work" in second.told("error")[0]
     assert not second.begun
-    assert len(read(tmp_path)) == 12
+
+
+def test_probes_of_the_same_settings_start_at_once(tmp_path, toy_net, npz):
+    one, gate = gated(toy_net, tmp_path, npz)
+    two = replace(one, attacks=(PGD(eps=0.2, steps=1),))
+    first, second = (Child(tmp_path, made, settings={"batch": 5}) for made in (one, two))
+    first.go()
+    first.listen("begin")
+    assert second.go().listen("plans")
+    gate.touch()
+    first.end()
+    second.end()
+    assert len(read(tmp_path)) == 18
 
 
 def test_half_written_files_are_swept_only_while_nobody_else_is_at_work(tmp_path):
@@ -135,6 +165,21 @@ def test_locks_are_of_ranges_of_images_of_a_folder_and_end_with_their_process(tm
         assert mine.take(where, 0, 1000)
         other.die()
         assert mine.take(where, 0, 5000)
+
+
+def test_keys_of_a_folder_are_claimed_by_those_who_agree(tmp_path, other):
+    mine, where, beside = Lock(tmp_path), tmp_path / "model=a" / "attack=b", tmp_path / "model=a" / "attack=c"
+    with mine.file:
+        assert mine.claim({where: "0000000a", beside: "0000000b"}) is None
+        assert other.ask("claim", {where: "0000000a"}) is None
+        assert other.ask("claim", {where: "0000000a", beside: "0000000a"}) == beside
+        assert other.ask("take", where, 0, 1000)
+    assert other.ask("claim", {beside: "ffffffff"}) is None
+    mine = Lock(tmp_path)
+    with mine.file:
+        assert mine.claim({beside: "fffffffe"}) == beside
+        other.die()
+        assert mine.claim({beside: "fffffffe"}) is None
 
 
 def test_one_is_alone_only_while_nobody_shares(tmp_path, other):

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from energylens import data, models, provenance, reach, record
-from energylens.attacks import Attack
+from energylens.attacks import Attack, Own
 from energylens.data import Data
 from energylens.errors import UserError, first_line
 from energylens.models import identity
@@ -24,6 +24,8 @@ from energylens.recipe import Recipe
 Advance = Callable[[int], None]
 USUAL = {"cpu": 128, "cuda": 512}
 """images at once, where nobody says how many; halved until they fit"""
+NO_MEMORY = ("can't allocate memory", "CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED")
+"""what torch says of it where it does not raise OutOfMemoryError"""
 
 
 @dataclass(frozen=True)
@@ -99,10 +101,13 @@ class Worker:
         try:
             return self._shard(task, advance)
         except UserError as error:
+            self.net = None  # an attack may have stopped halfway through a change of it
             return Failure(str(error))
 
     def _shard(self, task: Task, advance: Advance) -> Shard:
-        net, remarks, began = self._network(task.subject), [], time.monotonic()
+        net, remarks = self._network(task.subject), []
+        own = isinstance(task.attack, Own)
+        before, began = _trace(net) if own else None, time.monotonic()
         while True:
             size = self._size(task)
             try:
@@ -112,23 +117,33 @@ class Worker:
                 advance(task.start - self.reached)
             self._halve(task, size)
             remarks.append(f"{task}: {size} images at once are too many for {self.device}; taking {size // 2}")
+        seconds = time.monotonic() - began
+        if own and _trace(net) != before:
+            raise UserError(f"attack {task.attack_name} changed the network; let it work on copy.deepcopy(model)")
         columns = record.joined([column for columns, _ in parts for column in columns])
         kept = [images for _, images in parts if images is not None]
-        seconds = time.monotonic() - began
         software = provenance.software(self.device)
         return Shard(columns, np.concatenate(kept) if kept else None, size, seconds, software, tuple(remarks))
 
     def _network(self, subject: Subject) -> nn.Module:
         if self.subject != subject or self.net is None:
             self.net = self.subject = None  # two networks may not fit
-            place = self.job.place
-            net = models.load(subject.reference, model_dir=place.model_dir, trust=place.trust_checkpoint)
-            if identity.sha(net) != subject.sha:
+            try:
+                self.net, self.subject = self._loaded(subject), subject
+            except UserError:
+                raise
+            except (Exception, SystemExit) as error:  # the user's code, or the device's memory is full
                 raise UserError(
-                    f"model '{subject.name}' is another one at each load; fix its seed, or save its weights"
-                )
-            self.net, self.subject = net.to(self.device), subject
+                    f"model '{subject.name}' cannot be loaded on {self.device} ({first_line(error)})"
+                ) from error
         return self.net
+
+    def _loaded(self, subject: Subject) -> nn.Module:
+        place = self.job.place
+        net = models.load(subject.reference, model_dir=place.model_dir, trust=place.trust_checkpoint)
+        if identity.sha(net) != subject.sha:
+            raise UserError(f"model '{subject.name}' is another one at each load; fix its seed, or save its weights")
+        return net.to(self.device)
 
     def _size(self, task: Task) -> int:
         if task.attack and task.attack.batch:
@@ -161,8 +176,8 @@ class Worker:
                 advance(len(batch.y))
         except UserError:
             raise
-        except Exception as error:  # the network, and maybe the attack, are the user's code
-            if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+        except (Exception, SystemExit) as error:  # the network, and maybe the attack, are the user's code
+            if isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in NO_MEMORY):
                 raise _TooMany from None
             where = f"images {self.reached} to {min(self.reached + size, task.stop)}"
             raise UserError(f"failed at {where} ({first_line(error)})") from error
@@ -174,6 +189,12 @@ class Worker:
         points = batch.reach(attack)
         images = points.x.numpy() if keep.keep_images else None
         return [record.columns(points, attack, keep.keep_logits)], images
+
+
+def _trace(net: nn.Module) -> tuple[str, list]:
+    """What tells whether an attack has changed a network: its numbers, its code and the hooks on it."""
+    kinds = ("_backward_hooks", "_backward_pre_hooks")  # those of the forward pass are in its identity
+    return identity.sha(net), [list(vars(module).get(kind, ())) for module in net.modules() for kind in kinds]
 
 
 def begin(job: Job, device: str) -> Worker:

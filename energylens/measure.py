@@ -4,6 +4,7 @@ An attack may look for its point as it likes; what is recorded is a float32 forw
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 from energylens import compact, engines, lock, models, paths, plan, progress, provenance, references, table
 from energylens import data as datasets
 from energylens.atomic import check_writable
+from energylens.attacks import Attack
 from energylens.data import Data
 from energylens.errors import UserError
 from energylens.models import check, identity
@@ -25,6 +27,8 @@ from energylens.todo import Todo
 from energylens.work import Failure, Job, Shard
 
 ENERGIES_ONLY = Keep()
+LONGEST = 255
+"""bytes of a file's name"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,17 +134,14 @@ def prepared(recipe: Recipe, analysis: str, place: Place, keep: Keep) -> Run:
 
     table.check_name(analysis)
     engines.engine(place)
-    for attack in recipe.attacks:
-        if attack.batch and place.shard % attack.batch:
-            raise UserError(f"batch={attack.batch} of {attack.name} must divide {place.shard}, the images of a file")
-        if recipe.record == "forces" and not attack.has_forces:
-            raise UserError(f"attack {attack.name} takes no steps up a loss, so it has no forces; take --record steps")
+    _check_attacks(recipe, place)
     if keep.keep_images and recipe.folder == "steps":
         raise UserError("--keep-images keeps where attacks end, not their steps; leave it out, or --record points")
     images = datasets.load(
         recipe.data, data_dir=place.data_dir, samples=recipe.samples, shuffle_seed=recipe.shuffle_seed
     )
     models.prepare(recipe.models, place.model_dir)
+    _check_lengths(recipe)
     here = dataclasses.replace(
         place, data_dir=place.data_dir or paths.data_dir(), model_dir=place.model_dir or paths.model_dir()
     )
@@ -149,6 +150,35 @@ def prepared(recipe: Recipe, analysis: str, place: Place, keep: Keep) -> Run:
     vars(job)["images"] = images  # this process has them already
     subjects = [_subject(reference, images, place, recipe) for reference in recipe.models]
     return Run(job, images, subjects, place.tables / analysis / recipe.folder)
+
+
+def _check_attacks(recipe: Recipe, place: Place) -> None:
+    seen: dict[str, Attack] = {}
+    for attack in recipe.attacks:
+        if attack.batch and place.shard % attack.batch:
+            fits = math.ceil(place.shard / attack.batch) * attack.batch
+            raise UserError(
+                f"batch={attack.batch} of {attack.name} must divide {place.shard}, the images of a file; "
+                f"take --shard {fits}, or {attack.kind}:batch={math.gcd(place.shard, attack.batch)}"
+            )
+        if recipe.record == "forces" and not attack.has_forces:
+            raise UserError(f"attack {attack.name} takes no steps up a loss, so it has no forces; take --record steps")
+        if attack.name in seen:
+            if provenance.settings(attack) == provenance.settings(seen[attack.name]):
+                raise UserError(f"attack {attack.name} is named twice; leave one out")
+            raise UserError(
+                f"two attacks are called '{attack.name}', and differ; leave one out, or give its function another name"
+            )
+        seen[attack.name] = attack
+
+
+def _check_lengths(recipe: Recipe) -> None:
+    """Names become folders, whose names file systems bound."""
+    remedies = ("--models NAME=REFERENCE", "another function name, or fewer settings")
+    for level, (names, remedy) in enumerate(zip(recipe.names, remedies, strict=True)):
+        for name in names:
+            if len(table.folder(Path(), name, name).parts[level]) > LONGEST:
+                raise UserError(f"'{name}' is too long for the name of a folder; give a shorter one: {remedy}")
 
 
 def _subject(reference: str, images: Data, place: Place, recipe: Recipe) -> Subject:

@@ -12,6 +12,7 @@ import torch
 
 from energylens import measure
 from energylens.attacks import APGD, PGD
+from energylens.engines import cluster
 from energylens.errors import UserError
 from energylens.options import Place
 from energylens.recipe import Recipe
@@ -105,3 +106,13 @@ def test_no_cluster_at_an_address(tmp_path, monkeypatch):
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     with pytest.raises(UserError, match=r"no Ray cluster at nowhere:1 .* start one: ray start --head"):
         measure.run(RECIPE, "test", Place(tables=tmp_path, engine="ray", address="nowhere:1"))
+
+
+def test_without_an_address_a_cluster_of_its_own_is_started(monkeypatch):
+    """Ray alone would join one that runs on this machine, or that $RAY_ADDRESS names."""
+    asked = []
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", lambda address, **settings: asked.append(address))
+    cluster._connect(None)
+    cluster._connect("auto")
+    assert asked == ["local", "auto"]

@@ -122,6 +122,24 @@ def test_a_killed_worker_process_is_told_and_the_same_command_goes_on(tmp_path, 
     assert len(on_two(tmp_path)) == 400
 
 
+def test_a_worker_process_killed_while_a_shard_is_written_is_told(tmp_path, monkeypatch):
+    """Seen when the next task is given away."""
+    write, left = measure._write, [1]
+
+    def slow(*written):
+        write(*written)
+        if left and left.pop():
+            os.kill(children(os.getpid())[0], signal.SIGKILL)
+            time.sleep(1)
+
+    monkeypatch.setattr(Place, "devices", ["cpu", "cpu"])
+    monkeypatch.setattr(measure, "_write", slow)
+    with pytest.raises(UserError, match=r"a worker process was killed \(out of memory\?\); whole shards are kept"):
+        on_two(tmp_path)
+    assert not children(os.getpid())
+    assert len(on_two(tmp_path)) == 400
+
+
 PARENT = """
 import sys
 from pathlib import Path
@@ -144,7 +162,7 @@ def test_workers_end_with_the_process_that_started_them(tmp_path):
         time.sleep(0.1)
     parent.kill()
     parent.wait()
-    for _ in range(100):
+    for _ in range(600):
         if not any(Path(f"/proc/{worker}").exists() for worker in found):
             return
         time.sleep(0.1)
@@ -159,6 +177,12 @@ def test_without_ray_the_extra_is_named(toy, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UserError, match=r"--engine ray needs Ray; type: pip install 'energylens\[cluster\]'"):
         measure.run(toy, "test", Place(tables=tmp_path / "tables", engine="ray"))
+
+
+def test_an_address_without_its_engine(toy, tmp_path):
+    with pytest.raises(UserError, match="--address auto is of a Ray cluster; add --engine ray, or leave it out"):
+        measure.run(toy, "test", Place(tables=tmp_path / "tables", address="auto"))
+    assert not (tmp_path / "tables").exists()
 
 
 def test_an_unknown_engine(toy, tmp_path):

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from energylens.errors import unknown
+from energylens.errors import UserError, unknown
 from energylens.options import Place
 from energylens.plan import Task
 from energylens.progress import Watch
@@ -24,8 +24,10 @@ def engine(place: Place) -> Callable[[Job, Todo, Watch], Done]:
     """The engine that is asked for.
 
     Raises:
-        UserError: there is none of that name.
+        UserError: there is none of that name, or it has no use for an address.
     """
+    if place.address and place.engine != "ray":
+        raise UserError(f"--address {place.address} is of a Ray cluster; add --engine ray, or leave it out")
     if place.engine == "ray":
         from energylens.engines import cluster
 

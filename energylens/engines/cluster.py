@@ -54,13 +54,15 @@ def _connect(address: str | None) -> tuple[Any, bool]:
         return ray, False
     try:
         ray.init(
-            address,
+            address or "local",  # None would join whatever cluster is found
             logging_level=logging.ERROR,
             log_to_driver=False,
             include_dashboard=False if address is None else None,
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise UserError(f"no Ray cluster at {address} ({first_line(error)}); start one: ray start --head") from error
+        raise UserError(
+            f"no Ray cluster at {address or 'this machine'} ({first_line(error)}); start one: ray start --head"
+        ) from error
     return ray, True
 
 

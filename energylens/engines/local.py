@@ -51,11 +51,16 @@ def several(job: Job, todo: Todo, watch: Watch) -> Done:
     with ProcessPoolExecutor(count, context, initializer=_start, initargs=(job, devices)) as pool:
         try:
             yield from engines.spread(
-                lambda task: pool.submit(_attempt, task), _collect, _result, lambda: count, todo, watch
+                lambda task: pool.submit(_attempt, task), _collect, Future.result, lambda: count, todo, watch
             )
-        except BaseException:  # GeneratorExit is one: a shard could not be written
+        except BaseException as error:  # GeneratorExit is one: a shard could not be written
             for child in set(multiprocessing.active_children()) - before:
                 child.kill()
+            if isinstance(error, BrokenProcessPool):  # where a task is given away, or its shard asked for
+                raise UserError(
+                    "a worker process was killed (out of memory?); whole shards are kept: the same command goes on, "
+                    "with --batch 64 it needs less memory"
+                ) from error
             raise
 
 
@@ -87,13 +92,3 @@ def _attempt(task: Task) -> Shard | Failure:
 
 def _collect(futures: list[Future]) -> list[Future]:
     return list(wait(futures, engines.PAUSE, FIRST_COMPLETED).done)
-
-
-def _result(future: Future) -> Shard | Failure:
-    try:
-        return future.result()
-    except BrokenProcessPool as error:
-        raise UserError(
-            "a worker process was killed (out of memory?); whole shards are kept: the same command goes on, "
-            "with --batch 64 it needs less memory"
-        ) from error

@@ -1,6 +1,6 @@
 """What is there, what is missing: a recipe against the shards on disk. Planning changes nothing there."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -110,10 +110,13 @@ class Planner:
         natural = facts(subject, self.images, None, self.recipe)
         same = {name: natural[name] for name in ("model_sha", "data_sha", "shuffle_seed")}
         home = table.folder(self.points, subject.name, table.NATURAL).parent
+        _check_strangers(self.points, self.points.glob("model=*"))
+        _check_strangers(home, home.glob("attack=*"))
         for where in set(home.glob("attack=*")) - set(attacks):
+            _check_strangers(where, _shards(where))
             self._right(where, same, made)
         for where, attack in attacks.items():
-            _check_strangers(where)
+            _check_strangers(where, _shards(where))
             wanted = facts(subject, self.images, attack, self.recipe)
             found = self._right(where, wanted, made) + self._set_aside(where, provenance.key(wanted), made)
             self._lacking(attack, found, made)
@@ -200,11 +203,13 @@ def intact(part: Part) -> dict[str, Any] | None:
         return None
 
 
-def _check_strangers(where: Path) -> None:
-    known = {part.path for part in table.parts(where)}
-    for path in where.glob("[!._]*"):
-        if path not in known:
-            raise UserError(f"{path} is no shard of ours, and readers take it for one; move it out of the folder")
+def _shards(where: Path) -> list[Path]:
+    return [part.path for part in table.parts(where)]
+
+
+def _check_strangers(where: Path, ours: Iterable[Path]) -> None:
+    for path in sorted(set(where.glob("[!._]*")) - set(ours)):
+        raise UserError(f"{path} is nothing of ours, and readers take it for a shard; move it out of the folder")
 
 
 def cuts(tasks: list[Task]) -> Iterator[tuple[str, int]]:

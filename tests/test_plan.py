@@ -137,3 +137,26 @@ def test_a_foreign_file_is_named_before_anything_is_measured(toy, tmp_path, name
     assert str(stranger) in str(error.value)
     stranger.unlink()
     assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize("place", ["notes.txt", "model=toy/mine.parquet", "model=toy/copy/x.parquet", "copy/x.parquet"])
+def test_a_foreign_file_or_folder_above_the_shards_is_named(toy, tmp_path, place):
+    run(toy, tmp_path)
+    points = tmp_path / "tables" / "test" / "points"
+    stranger = points / place
+    stranger.parent.mkdir(exist_ok=True)
+    stranger.write_bytes(b"no parquet")
+    with pytest.raises(UserError, match=r"is nothing of ours, and readers take it for a shard; move it out") as error:
+        run(toy.override(samples=10), tmp_path)
+    named = stranger if "copy" not in place else stranger.parent
+    assert str(error.value).startswith(f"{named} is")
+
+
+def test_hidden_files_are_nobodys_business(toy, tmp_path):
+    """Readers skip them."""
+    first = run(toy, tmp_path)
+    for place in (".DS_Store", "_notes", "model=toy/.DS_Store", "model=toy/_mine/x.parquet"):
+        path = tmp_path / "tables" / "test" / "points" / place
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"")
+    pd.testing.assert_frame_equal(run(toy, tmp_path), first)

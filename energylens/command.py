@@ -83,7 +83,7 @@ def _explain(error: TyperException) -> str:
 
 
 @contextmanager
-def progress(total: int, doing: str = "measuring", done: str = "measured") -> Iterator[Callable[[int], None]]:
+def progress(total: int, done: str = "measured") -> Iterator[Callable[[int], None]]:
     """A bar with rate and time left on a terminal, a few plain lines elsewhere; gives `advance(images)`."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -93,20 +93,20 @@ def progress(total: int, doing: str = "measuring", done: str = "measured") -> It
         yield lambda images: None
     elif console.is_terminal:
         columns = (
-            TextColumn(doing),
+            TextColumn(done),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("rows,"),
             TimeRemainingColumn(),
         )
         with Progress(*columns, console=console, transient=True) as bar:
-            task = bar.add_task(doing, total=total)
+            task = bar.add_task(done, total=total)
             yield lambda images: bar.advance(task, images)
     else:
         yield _lines(total, done)
 
 
-def _lines(total: int, verb: str) -> Callable[[int], None]:
+def _lines(total: int, what: str) -> Callable[[int], None]:
     began, done, told = time.monotonic(), 0, 0
 
     def advance(images: int) -> None:
@@ -116,6 +116,6 @@ def _lines(total: int, verb: str) -> Callable[[int], None]:
             told = done * 4 // total
             spent = time.monotonic() - began
             left = spent * (total - done) / done
-            print(f"{verb} {done} of {total} rows in {spent:.0f} s, {left:.0f} s left", file=sys.stderr)
+            print(f"{what} {done} of {total} rows in {spent:.0f} s, {left:.0f} s left", file=sys.stderr)
 
     return advance

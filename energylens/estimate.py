@@ -9,6 +9,7 @@ from energylens.plan import Plan, Task
 from energylens.progress import pair
 from energylens.rates import Rates, spoken
 from energylens.recipe import Recipe
+from energylens.shard_checks import many
 from energylens.work import USUAL, Failure, Worker
 
 ON_CPU = 16
@@ -37,15 +38,19 @@ def _lines(ready: Run) -> Iterator[str]:
         yield from clock.time(made)
     yield from _listed(plans, clock)
     if not tasks:
-        yield f"all {sum(len(made.there) for made in plans)} are there; nothing would be measured"
+        yield f"all {sum(sum(made.there.values()) for made in plans):,} rows are there; nothing would be measured"
         return
-    devices = ready.job.place.devices
     left = clock.rates.left((pair(task), task.images) for task in tasks)
-    many = f" on each of {len(devices)} devices" if len(devices) > 1 else f" on {devices[0]}"
-    yield (
-        f"missing: {len(tasks)} shards, {sum(task.images for task in tasks):,} rows; "
-        f"about {spoken(None if left is None else left / len(devices))}{many} with {ready.job.threads} threads"
-    )
+    devices = 1 if ready.job.place.engine == "ray" else len(ready.job.place.devices)
+    rows, threads = many(sum(task.images for task in tasks), "row"), many(ready.job.threads, "thread")
+    time = spoken(None if left is None else left / devices)
+    yield f"missing: {many(len(tasks), 'shard')}, {rows}; about {time} {_where(ready.job.place)} with {threads}"
+
+
+def _where(place: Place) -> str:
+    if place.engine == "ray":
+        return f"on one worker like {place.where} of this machine (a cluster divides it)"
+    return f"on each of {len(place.devices)} devices" if len(place.devices) > 1 else f"on {place.where}"
 
 
 def _listed(plans: list[Plan], clock: "_Clock") -> Iterator[str]:

@@ -22,6 +22,7 @@ from energylens.plan import Plan, Planner, Subject, Task
 from energylens.progress import Watch
 from energylens.reach import measure as measure
 from energylens.recipe import Recipe
+from energylens.shard_checks import many
 from energylens.tidy import tidy
 from energylens.todo import Todo
 from energylens.work import Failure, Job, Shard
@@ -29,6 +30,10 @@ from energylens.work import Failure, Job, Shard
 ENERGIES_ONLY = Keep()
 LONGEST = 255
 """bytes of a file's name"""
+
+
+class Failed(UserError):
+    """Shards failed; all others are there."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +84,8 @@ def run(
 
     Raises:
         UserError: a name, file, model or data set is not usable (nothing is measured then), the tables cannot be
-            written, or shards failed (all others are there then).
+            written.
+        Failed: shards failed; all others are there.
     """
     ready = prepared(recipe, analysis, place, keep)
     check_writable(ready.points, "--tables")
@@ -107,7 +113,7 @@ def run(
                 todo.done(task)
     if failures:
         others = ", the others are there" if len(failures) < len(tasks) else ""
-        raise UserError(f"{len(failures)} of {len(tasks)} shards failed{others}; {failures[0]}")
+        raise Failed(f"{len(failures)} of {many(len(tasks), 'shard')} failed{others}; {failures[0]}")
 
 
 def _claim(ready: Run, locked: lock.Lock) -> None:

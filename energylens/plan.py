@@ -134,7 +134,8 @@ class Planner:
         if "keep_images" in self.kept and not part.images.exists():
             missing.append("keep_images")
         if missing and part.stop > len(self.images):
-            raise UserError(f"{part.path} was measured without {missing[0]}; ask for --samples {part.stop}")
+            option = f"--{missing[0].replace('_', '-')}"
+            raise UserError(f"{part.path} was measured without {option}; ask for --samples {part.stop}")
         return bool(missing)
 
     def rest(self, task: Task) -> list[Task]:
@@ -157,7 +158,7 @@ class Planner:
                 why = f"moved aside: {place} cannot be read; its images are measured again when they are asked for"
                 made.moves.append(Move(part.path, aside / f"{BROKEN}{part.path.name}", why))
             elif differs := provenance.difference(about["decisive"], wanted):
-                why = f"moved aside: {place} differs in {', '.join(differs)}; it lies in {self.points / ASIDE}"
+                why = f"moved aside, into {self.points / ASIDE}: {place} differs in {', '.join(differs)}"
                 made.moves.append(Move(part.path, aside / part.path.name, why))
             else:
                 right.append((part, about))

@@ -49,9 +49,15 @@ def probe(
         estimate.show(recipe, analysis, place, keep)
         return
     points = place.tables / analysis / recipe.folder
-    measure.run(recipe, analysis, place, keep, progress.shown)
+    failed = None
+    try:
+        measure.run(recipe, analysis, place, keep, progress.shown)
+    except measure.Failed as error:
+        failed = error
     print(*summary.lines(summary.of(points, *recipe.names)), sep="\n")
     print(f"table: {points}")
+    if failed:
+        raise failed
 
 
 def _recipe(analysis: str, scale: str | None, choice: options.Choice, chosen: tuple[attacks.Attack, ...]) -> Recipe:
@@ -60,6 +66,10 @@ def _recipe(analysis: str, scale: str | None, choice: options.Choice, chosen: tu
         return dataclasses.replace(recipe, attacks=chosen or recipe.attacks)
     if choice.models and not choice.data and scale is None:
         raise UserError(f"say the images of {choice.models[0]}: --data cifar10:test")
+    if choice.data and not choice.models and scale is None:
+        raise UserError(
+            f"say what to measure on {choice.data}: --models REFERENCE; '{analysis}' is no shipped analysis"
+        )
     if scale is not None or not choice.models or not choice.data:
         raise UserError(
             f"'{analysis}' is no shipped analysis ({', '.join(paths.names('analyses'))}), so it has no --scale; "

@@ -7,9 +7,12 @@ from contextlib import contextmanager
 
 from energylens.plan import Plan, Task
 from energylens.rates import Pair, Rates, spoken
+from energylens.shard_checks import many
 
 EVERY = 30.0
 """seconds between two lines"""
+WIDTH = 16
+"""of a bar, in letters"""
 
 
 class Watch:
@@ -74,14 +77,18 @@ class Count(Watch):
         """Counted, not timed."""
         self.left[pair(task)] -= images
 
-    def line(self) -> str:
-        """Where the run stands."""
+    def stand(self) -> list[str]:
+        """Shards, rows, rate and, where it is known, the time left."""
         done, spent = self.images - sum(self.left.values()), time.monotonic() - self.began
         left = self.rates.left(self.left.items())
-        ahead = "" if left is None else f", {spoken(left / self.workers)} left"
+        ahead = [] if left is None else [f"{spoken(left / self.workers)} left"]
+        shards, rows = f"{self.done} of {many(self.shards, 'shard')}", f"{done:,} of {many(self.images, 'row')}"
+        return [shards, rows, f"{done / spent:.1f} rows/s", *ahead]
+
+    def line(self) -> str:
+        """Where the run stands."""
         now = f"; {next(iter(self.signs))}" if self.signs else ""
-        shards, rows = f"{self.done} of {self.shards} shards", f"{done:,} of {self.images:,} rows"
-        return f"{shards}, {rows}, {done / spent:.1f} rows/s{ahead}{now}"
+        return ", ".join(self.stand()) + now
 
 
 class Lines(Count):
@@ -110,27 +117,28 @@ class Lines(Count):
 
 
 class Bars(Count):
-    """One bar for all, and one for each task under way."""
+    """One bar for all, and one for each task under way; what matters most stands first, as terminals may be narrow."""
 
     def __init__(self, plans: list[Plan], console):
         from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
         super().__init__(plans)
-        columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[state]}"))
+        columns = (BarColumn(WIDTH), TextColumn("{task.description}", markup=False))
         self.bars = Progress(*columns, console=console, transient=True)
-        self.all = self.bars.add_task("all", total=self.images, state="")
+        self.all = self.bars.add_task("", total=self.images)
         self.of: dict[Task, TaskID] = {}
 
     def begin(self, task: Task) -> None:
         """A bar of its own."""
         super().begin(task)
-        self.of[task] = self.bars.add_task(str(task), total=task.images, state="")
+        self.of[task] = self.bars.add_task(str(task), total=task.images)
 
     def advance(self, task: Task, images: int, seconds: float | None = None) -> None:
         """Both bars."""
         super().advance(task, images, seconds)
         rate = self.rates.rate(pair(task))
-        self.bars.update(self.of[task], advance=images, state=f"{1 / rate:.1f} images/s" if rate else "")
+        told = f"{1 / rate:.1f} images/s, {task}" if rate else str(task)
+        self.bars.update(self.of[task], advance=images, description=told)
         self._show()
 
     def end(self, task: Task) -> None:
@@ -146,10 +154,11 @@ class Bars(Count):
 
     def waits(self, task: Task) -> None:
         """Beside the bar of all."""
-        self.bars.update(self.all, state=f"waiting for another probe, which is at {task}")
+        self.bars.update(self.all, description=f"waiting for another probe, which is at {task}")
 
     def _show(self) -> None:
-        self.bars.update(self.all, completed=self.images - sum(self.left.values()), state=self.line().partition(";")[0])
+        done = self.images - sum(self.left.values())
+        self.bars.update(self.all, completed=done, description=", ".join(reversed(self.stand())))
 
 
 def pair(task: Task) -> Pair:
@@ -172,7 +181,7 @@ def shown(plans: list[Plan]) -> Iterator[Watch]:
     else:
         lines = Lines(plans)
         yield lines
-        lines.tell(f"{lines.done} shards in {spoken(time.monotonic() - lines.began)}")
+        lines.tell(f"{many(lines.done, 'shard')} in {spoken(time.monotonic() - lines.began)}")
 
 
 @contextmanager

@@ -37,7 +37,7 @@ def check(folder: Folder) -> None:
         files, rows = files + 1, rows + held
         advance(images)
 
-    with command.progress(sum(verify.images(points) for points in found), "checking", "checked") as advance:
+    with command.progress(sum(verify.images(points) for points in found), "checked") as advance:
         for points in found:
             for finding in verify.problems(points, seen):
                 wrong, notes = wrong + finding.damage, notes + (not finding.damage)

@@ -1,6 +1,7 @@
 """`--dry-run`: the plan and its time, and nothing written."""
 
 import dataclasses
+import re
 
 import pytest
 from probing import files, run
@@ -61,7 +62,7 @@ def test_of_a_second_model_only_the_quickest_attack_is_timed(toy, foresee):
 
 def test_nothing_missing(toy, tmp_path, foresee):
     run(toy, tmp_path)
-    assert foresee(toy)[-1] == "all 2 are there; nothing would be measured"
+    assert foresee(toy)[-1] == "all 12 rows are there; nothing would be measured"
 
 
 def test_moves_and_failures_are_foretold(toy, toy_net, tmp_path, foresee):
@@ -70,7 +71,17 @@ def test_moves_and_failures_are_foretold(toy, toy_net, tmp_path, foresee):
     (tmp_path / "bad").mkdir()
     bad = toy_net("return logits if len(x) == 2 or not x.requires_grad else self.linear(x)", "bad/nets.py")
     lines = foresee(toy.override(models=[f"{bad}:toy"], data=toy.data))
-    assert lines[1].startswith("would be moved aside: model=toy/attack=natural/part-")
+    assert re.match(r"would be moved aside, into .*/_aside: model=toy/attack=natural/part-", lines[1])
     assert "differs in model_sha" in lines[1]
     assert f"would fail: toy under {PGD_NAME}, images 0 to 6: failed at images 0 to 6 (RuntimeError" in lines[3]
     assert files(tmp_path) == before
+
+
+def test_one_of_each_is_said_so(toy, foresee):
+    lines = foresee(dataclasses.replace(toy, samples=1, attacks=()))
+    assert re.fullmatch(r"missing: 1 shard, 1 row; about \S+ s on cpu with (1 thread|\d+ threads)", lines[-1])
+
+
+def test_the_time_of_a_cluster_is_told_as_what_it_is(toy, foresee):
+    line = foresee(toy, engine="ray")[-1]
+    assert re.match(r"missing: .* on one worker like cpu of this machine \(a cluster divides it\) with ", line)

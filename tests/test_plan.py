@@ -107,7 +107,7 @@ def test_keeping_more_never_doubles_a_row(toy, tmp_path):
     assert found["logits"].notna().all()
     assert len(table.pairs(found)) == 10
     run(toy.override(samples=12), tmp_path / "longer")
-    with pytest.raises(UserError, match="was measured without keep_logits; ask for --samples 12"):
+    with pytest.raises(UserError, match="was measured without --keep-logits; ask for --samples 12"):
         measure.run(toy, "test", Place(tables=tmp_path / "longer" / "tables"), Keep(keep_logits=True))
 
 

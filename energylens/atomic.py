@@ -29,6 +29,14 @@ def sync(path: Path) -> None:
         os.close(opened)
 
 
+def make(folder: Path) -> None:
+    """Have a folder, whose name survives a power cut, as those of the folders above it."""
+    new = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for one in reversed(new):
+        sync(one.parent)
+
+
 @contextmanager
 def whole(path: Path, option: str) -> Iterator[Path]:
     """A hidden name to write to; behind the block it is synced and renamed to `path`.
@@ -38,7 +46,7 @@ def whole(path: Path, option: str) -> Iterator[Path]:
     """
     hidden = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make(path.parent)
         yield hidden
         sync(hidden)
         os.replace(hidden, path)

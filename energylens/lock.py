@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from energylens.atomic import make
 from energylens.errors import UserError, first_line
 
 NAME = "_lock"
@@ -32,8 +33,10 @@ class Lock:
         self.points = points
         self.missing = ""
         """why the file system has no locks, if it has none: then all are given"""
+        self.works = False
+        """whether it has given one"""
         try:
-            points.mkdir(parents=True, exist_ok=True)
+            make(points)
             self.file = (points / NAME).open("a+b")
         except OSError as error:
             raise UserError(f"cannot write {points} ({first_line(error)}); choose another one with --tables") from error
@@ -86,7 +89,13 @@ class Lock:
         except OSError as error:
             if error.errno in BUSY:
                 return False
+            if self.works:
+                raise UserError(
+                    f"{self.points / NAME} can no longer be locked ({first_line(error)}); whole shards are kept: "
+                    "run it again when the file system is well"
+                ) from error
             self.missing = first_line(error)
+        self.works = not self.missing
         return True
 
 

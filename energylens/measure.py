@@ -220,6 +220,7 @@ def _write(ready: Run, task: Task, shard: Shard, say: Callable[[str], None]) -> 
         "model_ref": constants["model_ref"],
         "data": f"{images.name}:{images.split}",
         "images": len(images.labels),
+        "start": task.start,
         "rows": rows,
         "kept": ready.job.keep.names,
         "batch": shard.batch,

@@ -122,6 +122,7 @@ def check_whole(part: Part) -> dict[str, Any]:
     footer, images = _footer(part.path), part.stop - part.start
     about, rows = _provenance(footer), footer.num_rows
     of_its_name = "step" in footer.schema.names or rows == images
+    of_its_name &= about.get("start", part.start) == part.start
     if (about["key"], rows) != (part.key, about.get("rows", images)) or not of_its_name:
         raise UserError(f"{part.path} does not hold what its name says; delete it and measure it again")
     return about

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from energylens.atomic import make, sync
 from energylens.errors import UserError, first_line
 from energylens.plan import Move
 
@@ -40,10 +41,12 @@ def _move(move: Move) -> None:
     """Kept images first: a shard whose images are gone is measured again, images without a shard are nothing."""
     images, target = (_images(path) for path in (move.path, move.target))
     try:
-        move.target.parent.mkdir(parents=True, exist_ok=True)
+        make(move.target.parent)
         if images.exists():
             images.replace(target)
         move.path.replace(move.target)
+        for folder in (move.target.parent, move.path.parent):
+            sync(folder)
     except OSError as error:
         raise UserError(f"cannot move {move.path} to {move.target} ({first_line(error)})") from error
 

@@ -1,5 +1,6 @@
 """What a probe refuses, and what it leaves alone, while another one is at work in the folder; and its locks."""
 
+import errno
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,9 @@ from folders import check_equal, hidden, points, read, stats, written
 from killing import RECIPE, Child, LockElsewhere, clean
 from probing import recipe
 
+from energylens import lock
 from energylens.attacks import PGD
+from energylens.errors import UserError
 from energylens.lock import Lock
 from energylens.measure import ENERGIES_ONLY
 from energylens.recipe import Recipe
@@ -191,3 +194,21 @@ def test_one_is_alone_only_while_nobody_shares(tmp_path, other):
         assert not other.ask("alone")
         other.die()
         assert mine.alone()
+
+
+def test_locks_that_stop_working_in_the_middle_stop_the_run(tmp_path, monkeypatch):
+    """Where there are none from the beginning, one line says so."""
+    mine, none, said = Lock(tmp_path / "mine"), Lock(tmp_path / "none"), []
+    with mine.file, none.file:
+        mine.share()
+
+        def broken(*how):
+            raise OSError(errno.ENOLCK, "No locks available")
+
+        monkeypatch.setattr(lock.fcntl, "lockf", broken)
+        none.share()
+        assert none.take(tmp_path / "model=a" / "attack=b", 0, 10)
+        none.warn(said.append)
+        with pytest.raises(UserError, match=r"_lock can no longer be locked \(OSError: .*No locks available\); whole"):
+            mine.take(tmp_path / "model=a" / "attack=b", 0, 10)
+    assert said[0].startswith(f"no file locks in {tmp_path}/none (OSError")

@@ -9,9 +9,11 @@ import pytest
 from folders import check_equal, check_whole, hidden, points, stats
 from killing import COMMAND, EVERYTHING, RECIPE, Child, clean, typed
 
-from energylens import estimate, measure, table
+from energylens import atomic, estimate, measure, table
 from energylens.errors import UserError
 from energylens.options import Place
+from energylens.plan import Move
+from energylens.tidy import tidy
 
 FULL = (
     r"error: cannot write (\S+) \(OSError: .*No space left on device.*\); "
@@ -104,3 +106,13 @@ def test_a_folder_that_may_not_be_written_is_refused(tmp_path):
     with pytest.raises(UserError, match=READ_ONLY.format(tables)):
         measure.run(RECIPE, "test", Place(tables=tables))
     assert not list(tables.iterdir())
+
+
+def test_a_folder_and_those_above_it_are_made_to_last(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda opened: synced.append(Path(os.readlink(f"/proc/self/fd/{opened}"))))
+    atomic.make(tmp_path / "a" / "b")
+    atomic.make(tmp_path / "a" / "b" / "c")
+    assert synced == [tmp_path, tmp_path / "a", tmp_path / "a" / "b"]
+    tidy([Move(tmp_path / "a" / "b", tmp_path / "new" / "b", "moved")], tmp_path, alone=True, say=synced.append)
+    assert synced[3:] == [tmp_path, tmp_path / "new", tmp_path / "a", "moved"]

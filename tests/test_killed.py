@@ -1,5 +1,6 @@
 """A run killed at any moment loses at most the shard under way; started again, it ends at the bits of a clean one."""
 
+import itertools
 import random
 import shutil
 import signal
@@ -11,6 +12,7 @@ from dying import Death
 from folders import check_equal, check_whole, hidden, kept, points, stats, written
 from killing import EVERYTHING, RECIPE, SHARD, Child, clean
 
+from energylens import table
 from energylens.measure import ENERGIES_ONLY
 from energylens.options import Keep
 from energylens.recipe import Recipe
@@ -114,13 +116,15 @@ PLACES = (
     Death("replace", 4, "after"),
     Death("fsync", 8, "after"),
 )
-"""in the second shard of a run: four syncs (file and folder, of images and of rows) and two renames each"""
+"""in the second shard, all folders being there: four syncs (file and folder, images and rows), two renames each"""
 NAMED = PLACES[-2:]
 """after these, it has its final name"""
 
 
 def test_deaths_between_write_sync_and_rename(tmp_path_factory, tmp_path):
     folder, names = Folder(tmp_path, Tally()), 0
+    for model, attack in itertools.product(RECIPE.names[0], ["natural", *RECIPE.names[1]]):
+        table.folder(points(tmp_path), model, attack).mkdir(parents=True)
     for death in PLACES:
         child = Child(tmp_path, RECIPE, EVERYTHING, death)
         folder.live(child)

@@ -160,3 +160,12 @@ def test_hidden_files_are_nobodys_business(toy, tmp_path):
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"")
     pd.testing.assert_frame_equal(run(toy, tmp_path), first)
+
+
+def test_a_shard_copied_under_another_range_is_named(toy, tmp_path):
+    run(toy, tmp_path)
+    path = next(iter(files(tmp_path)))
+    copied = path.with_name(path.name.replace("-0-6", "-6-12"))
+    copied.write_bytes(path.read_bytes())
+    with pytest.raises(UserError, match=f"{copied.name} does not hold what its name says; delete it"):
+        run(toy.override(samples=12), tmp_path)

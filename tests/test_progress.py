@@ -78,10 +78,10 @@ def test_nested_bars_on_a_terminal_of_eighty_columns(plans, clock):
     bars = progress.Bars(plans, console)
     bars.begin(SECOND)
     clock[0] = 10
-    bars.advance(SECOND, 50)  # 0.2 s an image: 10 s for the rest, and 40 s for the other network
+    bars.advance(SECOND, 50)  # 0.2 s an image: so 70 s for the other 350
     console.print(bars.bars.get_renderable())
     whole, one = (line.strip() for line in console.file.getvalue().splitlines())
-    assert whole.endswith("50 s left, 5.0 rows/s, 50 of 400 rows, 0 of 3 shards")
+    assert whole.endswith("70 s left, 5.0 rows/s, 50 of 400 rows, 0 of 3 shards")
     assert one.endswith("5.0 images/s, net under pgd, images 0 to 100")
     bars.end(SECOND)
     assert len(bars.bars.tasks) == 1

@@ -28,7 +28,7 @@ HIDDEN = "_compact"
 """holds `new`, folders that are being built or done with, and `old`, those whose place is free for a moment"""
 SAME = ("decisive", "model_ref", "data", "kept")
 """of their provenance, what the shards of one file have in common"""
-OWN = ("batch", "seconds", "software")
+OWN = ("batch", "seconds", "software", "selected")
 """what a joined file tells of each of them"""
 Run = list[tuple[Part, dict[str, Any]]]
 """shards without a hole between them, each with its provenance"""

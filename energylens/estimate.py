@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from energylens.measure import ENERGIES_ONLY, Run, prepared
 from energylens.options import Keep, Place
@@ -98,11 +99,15 @@ class _Clock:
 
     def _measured(self, task: Task) -> Iterator[str]:
         size = USUAL["cuda"] if self.worker.device.startswith("cuda") else ON_CPU
-        few = replace(task, stop=min(task.stop, task.start + size), batch=None)
+        start, attack = task.start - task.start % size, task.attack
+        if attack and attack.batch:  # a whole one of its own could take minutes
+            smaller: dict[str, Any] = {"batch": min(size, attack.batch)}
+            attack = replace(attack, **smaller)
+        few = replace(task, attack=attack, start=start, stop=min(task.stop, start + size), batch=None)
         self.worker.attempt(replace(few, attack=None), lambda images: None)  # loads the network, and wakes it
         shard = self.worker.attempt(few, lambda images: None)
         if isinstance(shard, Failure):
-            yield f"would fail: {few}: {shard.reason}"
+            yield f"would fail: {replace(few, attack=task.attack)}: {shard.reason}"
         else:
             self.rates.add(pair(task), few.images, shard.seconds)
             self.how[pair(task)] = f", from {few.images} images"

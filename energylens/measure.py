@@ -99,8 +99,6 @@ def run(
         tidy([move for made in plans for move in made.moves], ready.points, alone, say)
         locked.share()
         tasks = [task for made in plans for task in made.tasks]
-        for name, start in sorted(set(plan.cuts(tasks))):
-            say(f"{name}: the images from {start} on form a batch of their own, as the ones before were measured apart")
         with show(plans) as watch:
             todo = Todo(tasks, ready.planner, locked, watch)
             for task, outcome in engines.engine(place)(ready.job, todo, watch):
@@ -220,6 +218,7 @@ def _write(ready: Run, task: Task, shard: Shard, say: Callable[[str], None]) -> 
         "model_ref": constants["model_ref"],
         "data": f"{images.name}:{images.split}",
         "images": len(images.labels),
+        "selected": len(images),
         "start": task.start,
         "rows": rows,
         "kept": ready.job.keep.names,

@@ -1,5 +1,6 @@
 """What is there, what is missing: a recipe against the shards on disk. Planning changes nothing there."""
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -124,11 +125,11 @@ class Planner:
         made.tasks.sort(key=lambda task: (task.start, task.stop, order.index(task.attack)))
         return made
 
-    def lacks(self, part: Part, about: dict[str, Any]) -> bool:
-        """Whether a shard lacks what is to be kept, and is to be measured again in its place.
+    def lacks(self, part: Part, about: dict[str, Any], attack: Attack | None) -> bool:
+        """Whether a shard is to be measured again in its place: it lacks what is to be kept, or images of a batch.
 
         Raises:
-            UserError: it does, and is longer than what is asked for.
+            UserError: it lacks what is to be kept, and is longer than what is asked for.
         """
         missing = [name for name in self.kept if name not in about["kept"]]
         if "keep_images" in self.kept and not part.images.exists():
@@ -136,14 +137,24 @@ class Planner:
         if missing and part.stop > len(self.images):
             option = f"--{missing[0].replace('_', '-')}"
             raise UserError(f"{part.path} was measured without {option}; ask for --samples {part.stop}")
-        return bool(missing)
+        return bool(missing) or self._cut_short(part, about, attack)
+
+    def _cut_short(self, part: Part, about: dict[str, Any], attack: Attack | None) -> bool:
+        """Whether its last batch had fewer images than that batch has now, in an attack whose numbers depend on it."""
+        if attack is None or not attack.batch:
+            return False
+        for piece in about.get("joined", [{"stop": part.stop} | about]):
+            full = math.ceil(piece["stop"] / attack.batch) * attack.batch
+            if piece.get("selected", piece["stop"]) < min(full, len(self.images)):
+                return True
+        return False
 
     def rest(self, task: Task) -> list[Task]:
         """What of a task is missing now, after another probe may have been at it."""
         key = provenance.key(facts(task.subject, self.images, task.attack, self.recipe))
         found = [part for part in table.parts(folder(self.points, task)) if part.key == key]
         there = [part for part in found if part.start < task.stop and part.stop > task.start]
-        poor = [part for part in there if self.kept and self.lacks(part, check_whole(part))]
+        poor = [part for part in there if self.lacks(part, check_whole(part), task.attack)]
         again = [replace(task, start=part.start, stop=part.stop, again=True) for part in poor]
         missing = gaps([(0, task.start), *((part.start, part.stop) for part in there)], task.stop, task.stop)
         return again + [replace(task, start=start, stop=stop, again=False) for start, stop in missing]
@@ -184,12 +195,17 @@ class Planner:
             if about["software"]["device"].split(":")[0] == device:
                 batch = about["batch"]
                 made.seconds.setdefault(name, []).append((part.stop - part.start, about.get("seconds", 0.0)))
-            if self.lacks(part, about):
+            if self.lacks(part, about, attack):
                 made.tasks.append(Task(subject, attack, part.start, part.stop, batch, again=True))
         have = [(part.start, part.stop) for part, _ in found]
-        missing = list(gaps(have, total, self.place.shard))
+        missing = list(cut(gaps(have, total, self.place.shard), self._last_batch(attack)))
         made.there[name] = total - sum(stop - start for start, stop in missing)
         made.tasks += [Task(subject, attack, start, stop, batch) for start, stop in missing]
+
+    def _last_batch(self, attack: Attack | None) -> int:
+        """Where a batch begins that more images of the data would fill: it is a shard of its own."""
+        total, size = len(self.images), attack.batch if attack else None
+        return total - total % size if size and total < len(self.images.labels) else total
 
 
 def intact(part: Part) -> dict[str, Any] | None:
@@ -213,11 +229,13 @@ def _check_strangers(where: Path, ours: Iterable[Path]) -> None:
         raise UserError(f"{path} is nothing of ours, and readers take it for a shard; move it out of the folder")
 
 
-def cuts(tasks: list[Task]) -> Iterator[tuple[str, int]]:
-    """Attacks whose results depend on the batch, where a task begins within one of their batches."""
-    for task in tasks:
-        if task.attack and task.attack.batch and task.start % task.attack.batch:
-            yield task.attack_name, task.start
+def cut(pieces: Iterable[tuple[int, int]], place: int) -> Iterator[tuple[int, int]]:
+    """The same, with a border at this place."""
+    for start, stop in pieces:
+        if start < place < stop:
+            yield from ((start, place), (place, stop))
+        else:
+            yield start, stop
 
 
 def gaps(have: list[tuple[int, int]], total: int, shard: int) -> Iterator[tuple[int, int]]:

@@ -1,5 +1,7 @@
 """What a worker does, here or on another machine: one task after the other, each a shard or the reason why not."""
 
+import itertools
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -168,12 +170,17 @@ class Worker:
     ) -> Iterator[tuple[list[dict[str, Any]], np.ndarray | None]]:
         """The columns and kept images of each batch."""
         self.reached = task.start
-        precision = self.job.recipe.precision
+        images, start, stop = self.job.images, task.start, task.stop
+        if task.attack and task.attack.batch:  # its rows depend on their neighbours: whole batches, as far as they go
+            start, stop = start - start % size, min(math.ceil(stop / size) * size, len(images))
         try:
-            for batch in reach.batches(net, self.job.images, task.start, task.stop, size, precision):
-                yield self._part(batch, task.attack)
-                self.reached += len(batch.y)
-                advance(len(batch.y))
+            for batch in reach.batches(net, images, start, stop, size, self.job.recipe.precision):
+                columns, kept = self._part(batch, task.attack)
+                mine = slice(max(0, task.start - batch.place), task.stop - batch.place)
+                samples = batch.index[mine].numpy()
+                yield [_of(samples, each) for each in columns], None if kept is None else kept[mine]
+                self.reached += len(samples)
+                advance(len(samples))
         except UserError:
             raise
         except (Exception, SystemExit) as error:  # the network, and maybe the attack, are the user's code
@@ -189,6 +196,17 @@ class Worker:
         points = batch.reach(attack)
         images = points.x.numpy() if keep.keep_images else None
         return [record.columns(points, attack, keep.keep_logits)], images
+
+
+def _of(samples: np.ndarray, columns: dict[str, Any]) -> dict[str, Any]:
+    """The rows of some images."""
+    rows = np.isin(columns["sample"], samples)
+    if rows.all():
+        return columns
+    return {
+        name: column[rows] if isinstance(column, np.ndarray) else list(itertools.compress(column, rows))
+        for name, column in columns.items()
+    }
 
 
 def _trace(net: nn.Module) -> tuple[str, list]:

@@ -52,7 +52,7 @@ def compact(points: Path, say: Callable[[str], None] = print) -> None:
     if not points.is_dir():
         raise UserError(f"there is no folder {points}; give that of a table's files, such as tables/NAME/points")
     with lock.alone(points, say):
-        _restore(points)
+        restore(points)
         work = {where: runs for where in sorted(points.glob("model=*/attack=*")) if (runs := _runs(where))}
         for model, folders in itertools.groupby(work, lambda where: named(where)[0]):
             counts = [_join(points, where, work[where]) for where in folders]
@@ -70,10 +70,15 @@ def recover(points: Path) -> None:
     """
     if (points / HIDDEN).exists():
         with suppress(UserError), lock.alone(points, lambda line: None):
-            _restore(points)
+            restore(points)
 
 
-def _restore(points: Path) -> None:
+def restore(points: Path) -> None:
+    """Put a folder in order, by somebody who is alone at work in it.
+
+    Raises:
+        UserError: something lies in its way.
+    """
     hidden = points / HIDDEN
     try:
         for old in hidden.glob("old/model=*/attack=*"):
@@ -119,7 +124,7 @@ def _join(points: Path, where: Path, runs: list[Run]) -> tuple[int, int]:
             "make room, or make the folder writable, and run it again"
         ) from error
     finally:
-        _restore(points)
+        restore(points)
     return sum(map(len, runs)), len(runs)
 
 
@@ -134,7 +139,7 @@ def _build(where: Path, new: Path, runs: list[Run]) -> None:
             raise UserError(f"{where / joined.path.name} holds images of other files there; move it out of the folder")
     shutil.copytree(where, new, symlinks=True, ignore=lambda *_: gone, copy_function=link)
     for run, joined in zip(runs, made, strict=True):
-        rows = pa.concat_tables(_rows(part, had) for part, had in _had(run))
+        rows = pa.concat_tables(rows_of(part, had) for part, had in _had(run))
         pq.write_table(described(rows, _about(run, rows.num_rows)), joined.path, write_page_checksum=True)
         check_whole(joined)
         sync(joined.path)
@@ -158,7 +163,12 @@ def _had(run: Run) -> Iterator[tuple[Part, int]]:
         position = max(position, part.stop)
 
 
-def _rows(part: Part, had: int) -> pa.Table:
+def rows_of(part: Part, had: int = 0) -> pa.Table:
+    """A shard's rows, without those of its first images.
+
+    Raises:
+        UserError: it cannot be read.
+    """
     try:
         with pq.ParquetFile(part.path) as file:
             rows = file.read()
@@ -196,7 +206,7 @@ def _join_images(run: Run, joined: Part) -> None:
         archive.open("images.npy", "w", force_zip64=True) as file,
     ):
         for part, had in _had(run):
-            images = _images(part)
+            images = images_of(part)
             if part is run[0][0]:
                 header = np.lib.format.header_data_from_array_1_0(images)
                 shape = (joined.stop - joined.start, *images.shape[1:])
@@ -204,7 +214,12 @@ def _join_images(run: Run, joined: Part) -> None:
             file.write(images[had:].tobytes())
 
 
-def _images(part: Part) -> np.ndarray:
+def images_of(part: Part) -> np.ndarray:
+    """The images kept beside a shard.
+
+    Raises:
+        UserError: they cannot be read, or are not those of its name.
+    """
     try:
         with np.load(part.images) as archive:
             images = archive["images"]

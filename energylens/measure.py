@@ -15,6 +15,7 @@ from energylens import data as datasets
 from energylens.atomic import check_writable
 from energylens.attacks import Attack
 from energylens.data import Data
+from energylens.divide import divide
 from energylens.errors import UserError
 from energylens.models import check, identity
 from energylens.options import Keep, Place
@@ -23,6 +24,7 @@ from energylens.progress import Watch
 from energylens.reach import measure as measure
 from energylens.recipe import Recipe
 from energylens.shard_checks import many
+from energylens.shards import Part
 from energylens.tidy import tidy
 from energylens.todo import Todo
 from energylens.work import Failure, Job, Shard
@@ -97,6 +99,9 @@ def run(
         alone = locked.alone()
         plans = ready.plans()
         tidy([move for made in plans for move in made.moves], ready.points, alone, say)
+        if divided := [part for made in plans for part in made.divided]:
+            _divide(divided, ready.points, alone)
+            plans = ready.plans()
         locked.share()
         tasks = [task for made in plans for task in made.tasks]
         with show(plans) as watch:
@@ -112,6 +117,16 @@ def run(
     if failures:
         others = ", the others are there" if len(failures) < len(tasks) else ""
         raise Failed(f"{len(failures)} of {many(len(tasks), 'shard')} failed{others}; {failures[0]}")
+
+
+def _divide(joined: list[Part], points: Path, alone: bool) -> None:
+    if not alone:
+        raise UserError(
+            f"another probe is at work in {points}, and this one would have to divide {joined[0].path}; "
+            "wait until it ends, or take another --tables"
+        )
+    for part in joined:
+        divide(part, points)
 
 
 def _claim(ready: Run, locked: lock.Lock) -> None:

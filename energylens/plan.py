@@ -1,7 +1,7 @@
 """What is there, what is missing: a recipe against the shards on disk. Planning changes nothing there."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from energylens.attacks import Attack
 from energylens.data import Data
 from energylens.errors import UserError
 from energylens.options import Place
+from energylens.ranges import cut, gaps
 from energylens.recipe import Recipe
 from energylens.shards import Broken, Part, check_whole
 
@@ -76,6 +77,8 @@ class Plan:
     """attack -> images and seconds of the shards that were measured on this device"""
     tasks: list[Task] = field(default_factory=list)
     moves: list[Move] = field(default_factory=list)
+    divided: list[Part] = field(default_factory=list)
+    """joined files of which something is to be measured again: first they are to be shards again"""
 
 
 def facts(subject: Subject, images: Data, attack: Attack | None, recipe: Recipe) -> dict[str, Any]:
@@ -196,6 +199,9 @@ class Planner:
                 batch = about["batch"]
                 made.seconds.setdefault(name, []).append((part.stop - part.start, about.get("seconds", 0.0)))
             if self.lacks(part, about, attack):
+                if len(about.get("joined", ())) > 1:
+                    home = folder(self.points, Task(subject, attack, 0, 0))
+                    made.divided.append(part._replace(path=home / part.path.name))
                 made.tasks.append(Task(subject, attack, part.start, part.stop, batch, again=True))
         have = [(part.start, part.stop) for part, _ in found]
         missing = list(cut(gaps(have, total, self.place.shard), self._last_batch(attack)))
@@ -227,23 +233,3 @@ def _shards(where: Path) -> list[Path]:
 def _check_strangers(where: Path, ours: Iterable[Path]) -> None:
     for path in sorted(set(where.glob("[!._]*")) - set(ours)):
         raise UserError(f"{path} is nothing of ours, and readers take it for a shard; move it out of the folder")
-
-
-def cut(pieces: Iterable[tuple[int, int]], place: int) -> Iterator[tuple[int, int]]:
-    """The same, with a border at this place."""
-    for start, stop in pieces:
-        if start < place < stop:
-            yield from ((start, place), (place, stop))
-        else:
-            yield start, stop
-
-
-def gaps(have: list[tuple[int, int]], total: int, shard: int) -> Iterator[tuple[int, int]]:
-    """What of 0 to `total` is not covered, cut at multiples of `shard`."""
-    position = 0
-    for start, stop in [*sorted(have), (total, total)]:
-        while position < min(start, total):
-            end = min(start, total, (position // shard + 1) * shard)
-            yield position, end
-            position = end
-        position = max(position, stop)

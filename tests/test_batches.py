@@ -74,3 +74,4 @@ def test_joined_files_too(toy, tmp_path):
     table(toy, tmp_path / "grown", 7)
     compact.compact(tmp_path / "grown" / "tables" / "test" / "points", say=lambda line: None)
     pd.testing.assert_frame_equal(table(toy, tmp_path / "grown", 11), table(toy, tmp_path / "once", 11))
+    assert {path.name[-12:-8] for path in files(tmp_path / "grown") if "mean" in str(path)} >= {"-0-4", "-4-7"}

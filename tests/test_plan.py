@@ -8,7 +8,7 @@ import pytest
 import torch
 from probing import files, run
 
-from energylens import data, energy, measure, models, plan, table
+from energylens import data, energy, measure, models, ranges, table
 from energylens.attacks import PGD
 from energylens.errors import UserError
 from energylens.options import Keep, Place
@@ -62,10 +62,10 @@ def test_drawn_images_are_other_data(toy, tmp_path):
 
 
 def test_shards_hold_at_most_a_thousand_images():
-    assert list(plan.gaps([], 2500, 1000)) == [(0, 1000), (1000, 2000), (2000, 2500)]
-    assert list(plan.gaps([(0, 300)], 2500, 1000)) == [(300, 1000), (1000, 2000), (2000, 2500)]
-    assert list(plan.gaps([(300, 1000), (0, 100)], 1000, 1000)) == [(100, 300)]
-    assert list(plan.gaps([(0, 1000)], 300, 1000)) == []
+    assert list(ranges.gaps([], 2500, 1000)) == [(0, 1000), (1000, 2000), (2000, 2500)]
+    assert list(ranges.gaps([(0, 300)], 2500, 1000)) == [(300, 1000), (1000, 2000), (2000, 2500)]
+    assert list(ranges.gaps([(300, 1000), (0, 100)], 1000, 1000)) == [(100, 300)]
+    assert list(ranges.gaps([(0, 1000)], 300, 1000)) == []
 
 
 def test_logits_and_images_are_kept_on_request(toy, tmp_path):

@@ -1,0 +1,76 @@
+"""Take a joined file apart into the shards that it was made of, so that each can be measured again by itself.
+
+As where files are joined, a hidden folder and the table's change places, so that no row is ever lost or there twice.
+"""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from energylens.atomic import sync
+from energylens.compact import HIDDEN, OWN, images_of, restore, rows_of
+from energylens.errors import UserError, first_line
+from energylens.shards import Part, check_whole, described, write_images
+from energylens.swap import link, swap
+
+Piece = tuple[Part, dict[str, Any]]
+"""a shard to be, with its provenance but for the number of its rows"""
+
+
+def divide(part: Part, points: Path) -> None:
+    """Shards instead of a joined file; only while nobody else is at work in the table.
+
+    Raises:
+        UserError: it cannot be read, or the disk is full or read-only; then it stays.
+    """
+    where, about = part.path.parent, check_whole(part)
+    new, old = (points / HIDDEN / side / where.relative_to(points) for side in ("new", "old"))
+    pieces = list(_pieces(part, new, about))
+    gone = {part.path.name, *(piece.path.name for piece, _ in pieces)}
+    has_images = "keep_images" in about["kept"] and part.images.exists()
+    if has_images:
+        gone.add(part.images.name)
+    try:
+        shutil.copytree(where, new, symlinks=True, ignore=lambda *_: gone, copy_function=link)
+        _write(part, pieces, images_of(part) if has_images else None)
+        sync(new)
+        swap(new, where, old)
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(
+            f"cannot divide {part.path} ({first_line(error)}); no row is lost: "
+            "make room, or make the folder writable, and run it again"
+        ) from error
+    finally:
+        restore(points)
+
+
+def _write(part: Part, pieces: list[Piece], images: np.ndarray | None) -> None:
+    rows = rows_of(part)
+    samples = rows["sample"].unique()
+    for piece, about in pieces:
+        place = slice(piece.start - part.start, piece.stop - part.start)
+        mine = rows.filter(pc.is_in(rows["sample"], samples[place]))
+        pq.write_table(described(mine, about | {"rows": len(mine)}), piece.path, write_page_checksum=True)
+        check_whole(piece)
+        sync(piece.path)
+        if images is not None:
+            write_images(images[place], piece.path.parent, piece.start, piece.stop, part.key)
+
+
+def _pieces(part: Part, new: Path, about: dict[str, Any]) -> Iterator[Piece]:
+    """The shards, without what others before them have, and the provenance of each."""
+    common = {name: value for name, value in about.items() if name not in ("joined", *OWN)}
+    position = part.start
+    for own in sorted(about["joined"], key=lambda one: (one["start"], -one["stop"])):
+        start, stop = max(position, own["start"]), own["stop"]
+        if start < stop:
+            path = new / f"part-{part.key}-{start}-{stop}.parquet"
+            mine = {name: own[name] for name in OWN if name in own}
+            yield Part(path, part.key, start, stop), common | mine | {"start": start}
+            position = stop

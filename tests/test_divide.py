@@ -1,0 +1,109 @@
+"""Joined files become shards again where something of them is to be measured again."""
+
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from joining import arm, join, kept, names, no_exchange
+from made_shards import EVERYTHING, KEY, images, read, write
+from probing import recipe
+
+from energylens import compact, divide, measure, swap, table
+from energylens.attacks import PGD
+from energylens.errors import UserError
+from energylens.options import Keep, Place
+
+RANGES = ((0, 3), (3, 8), (8, 9))
+
+
+def fill(points: Path, steps: int | None = None, keep: list[str] = EVERYTHING) -> table.Part:
+    """A joined file, beside one that stays alone."""
+    for number, (start, stop) in enumerate(RANGES):
+        write(points, start=start, stop=stop, steps=steps, kept=keep, seconds=float(number), batch=100 + number)
+    join(points)
+    write(points, start=20, stop=22, steps=steps, kept=keep)
+    return table.parts(table.folder(points, "m", "pgd"))[0]
+
+
+@pytest.mark.parametrize("steps", [None, 2])
+def test_the_shards_are_those_that_were_joined(tmp_path, steps):
+    joined = fill(tmp_path, steps)
+    before = read(tmp_path)
+    divide.divide(joined, tmp_path)
+    pd.testing.assert_frame_equal(read(tmp_path), before)
+    parts = table.parts(joined.path.parent)
+    assert [(part.start, part.stop) for part in parts] == [*RANGES, (20, 22)]
+    for number, part in enumerate(parts[:3]):
+        about = table.check_whole(part)
+        assert (about["seconds"], about["batch"]) == (number, 100 + number)
+        assert (about["rows"], "joined" in about) == ((part.stop - part.start) * (steps or 1), False)
+        np.testing.assert_array_equal(kept(part.images), images(part.start, part.stop))
+    assert len(names(joined.path.parent)) == 8
+    assert names(tmp_path) == ["_lock", "model=m"]
+
+
+def test_images_beside_a_file_that_has_none_stay(tmp_path):
+    joined = fill(tmp_path, keep=[])
+    joined.images.write_bytes(b"of old")
+    divide.divide(joined, tmp_path)
+    assert joined.images.read_bytes() == b"of old"
+
+
+class Gone(BaseException):
+    """Stands for a kill: nothing is put in order."""
+
+
+@pytest.mark.parametrize("exchange", [swap.exchange, no_exchange])
+def test_killed_at_any_moment_no_row_is_lost_or_doubled(tmp_path, monkeypatch, exchange):
+    monkeypatch.setattr(swap, "exchange", exchange)
+    for last in count(1):
+        points = tmp_path / str(last)
+        joined = fill(points)
+        write(points, attack="natural")
+        before = read(points)
+
+        def die(call: int, last: int = last) -> None:
+            if call >= last:
+                raise Gone
+
+        with monkeypatch.context() as patched:
+            patched.setattr(divide, "restore", lambda points: None)
+            arm(die, patched.setattr)
+            try:
+                divide.divide(joined, points)
+                break
+            except Gone:
+                pass
+        found = read(points)
+        assert not found.duplicated(["attack", "sample"]).any()
+        assert exchange is no_exchange or len(found) == len(before)
+        compact.recover(points)
+        pd.testing.assert_frame_equal(read(points), before)
+        assert not (points / compact.HIDDEN).exists()
+    assert last > 20
+
+
+def test_what_a_joined_file_lacks_is_measured_shard_by_shard(toy_net, npz, tmp_path):
+    wanted = recipe(toy_net(), npz, attacks=(PGD(eps=0.1, steps=2),))
+    place, points = Place(tables=tmp_path, shard=2), tmp_path / "test" / "points"
+    measure.run(wanted, "test", place)
+    join(points)
+    joined = [path.name for path in points.rglob("part-*")]
+    assert [name[-12:] for name in joined] == ["-0-6.parquet"] * 2
+    measure.run(wanted, "test", place, Keep(keep_logits=True))
+    measure.run(wanted, "fresh", place, Keep(keep_logits=True))
+    fresh = tmp_path / "fresh" / "points"
+    assert sorted(path.name for path in points.rglob("part-*")) == sorted(path.name for path in fresh.rglob("part-*"))
+    pd.testing.assert_frame_equal(read(points), read(fresh))
+
+
+def test_nothing_is_divided_beside_another_probe(tmp_path):
+    joined = fill(tmp_path)
+    with pytest.raises(
+        UserError, match=r"another probe is at work in .*, and this one would have to divide .*-0-9.parq"
+    ):
+        measure._divide([joined], tmp_path, alone=False)
+    assert joined.path.exists()
+    assert joined.path.name == f"part-{KEY}-0-9.parquet"

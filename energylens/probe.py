@@ -54,7 +54,7 @@ def probe(
         measure.run(recipe, analysis, place, keep, progress.shown)
     except measure.Failed as error:
         failed = error
-    print(*summary.lines(summary.of(points, *recipe.names)), sep="\n")
+    print(*summary.lines(summary.of(points, *recipe.names, recipe.samples)), sep="\n")
     print(f"table: {points}")
     if failed:
         raise failed

@@ -54,7 +54,8 @@ def test_what_is_moved_aside_is_warned_of_where_the_call_stands(measured, net):
     with pytest.warns(Note) as told:
         measured("pgd:eps=0.1")
     assert [warning.filename for warning in told] == [__file__] * 2
-    assert all("differs in model_sha; it lies in" in str(warning.message) for warning in told)
+    assert all("moved aside, into" in str(warning.message) for warning in told)
+    assert all("differs in model_sha" in str(warning.message) for warning in told)
 
 
 def test_nan_rows_are_warned_of(measured):

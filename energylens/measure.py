@@ -30,8 +30,6 @@ from energylens.todo import Todo
 from energylens.work import Failure, Job, Shard
 
 ENERGIES_ONLY = Keep()
-LONGEST = 255
-"""bytes of a file's name"""
 
 
 class Failed(UserError):
@@ -154,13 +152,13 @@ def prepared(recipe: Recipe, analysis: str, place: Place, keep: Keep) -> Run:
     table.check_name(analysis)
     engines.engine(place)
     _check_attacks(recipe, place)
+    _check_lengths(recipe)
     if keep.keep_images and recipe.folder == "steps":
         raise UserError("--keep-images keeps where attacks end, not their steps; leave it out, or --record points")
     images = datasets.load(
         recipe.data, data_dir=place.data_dir, samples=recipe.samples, shuffle_seed=recipe.shuffle_seed
     )
     models.prepare(recipe.models, place.model_dir)
-    _check_lengths(recipe)
     here = dataclasses.replace(
         place, data_dir=place.data_dir or paths.data_dir(), model_dir=place.model_dir or paths.model_dir()
     )
@@ -196,7 +194,7 @@ def _check_lengths(recipe: Recipe) -> None:
     remedies = ("--models NAME=REFERENCE", "another function name, or fewer settings")
     for level, (names, remedy) in enumerate(zip(recipe.names, remedies, strict=True)):
         for name in names:
-            if len(table.folder(Path(), name, name).parts[level]) > LONGEST:
+            if len(table.folder(Path(), name, name).parts[level]) > table.LONGEST:
                 raise UserError(f"'{name}' is too long for the name of a folder; give a shorter one: {remedy}")
 
 

@@ -38,9 +38,7 @@ def probe(
     from energylens import estimate, measure, progress, summary
 
     for text in attack or []:
-        for name in ("eps", "seed"):
-            if f":{name}=" in text and vars(choice)[name] is not None:
-                raise UserError(f"--attack {text} and --{name} both say {name}; leave one out")
+        attacks.check_said_once(text, eps=choice.eps, seed=choice.seed)
     recipe = _recipe(analysis, scale, choice, tuple(attacks.parse(text) for text in attack or []))
     recipe = recipe.override(**vars(choice))
     if record:

@@ -1,28 +1,30 @@
 """Measuring from Python: networks, attacks and options as objects."""
 
+import os
 import sys
 import traceback
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
-from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import typer
 from torch import nn
 from typer.exceptions import TyperException
 
-from energylens import measure, models, options, progress, spec, summary, table
-from energylens.attacks import Attack, Own, parse
+from energylens import measure, models, options, paths, progress, spec, summary, table
+from energylens.attacks import Attack, Own, check_said_once, parse
 from energylens.errors import Note, UserError
 from energylens.recipe import Recipe
+from energylens.references import named
 
 WHAT = ("eps", "seed", "precision", "shuffle_seed")
 """options that decide numbers, beside `record`"""
 FLAGS = ("trust_checkpoint", "keep_logits", "keep_images")
 KNOWN = (*WHAT, "record", *(field.name for group in (options.Place, options.Keep) for field in fields(group)))
-PACKAGE = str(Path(__file__).parent)
+PACKAGE = f"{paths.PACKAGE}{os.sep}"
 INFORMATION = ("images: ", "brought back: ")
 """how lines begin that nobody needs to be warned of"""
 
@@ -35,10 +37,10 @@ def energies(nets: Any, data: str, attacks: Any, samples: int | None, name: str,
     choice, place, keep = _options(given | {"samples": samples})
     chosen = _several(attacks)
     for attack in chosen:
-        for setting in ("eps", "seed"):
-            if vars(choice)[setting] is not None and isinstance(attack, str) and f":{setting}=" in attack:
-                raise UserError(f"{attack} and {setting}={vars(choice)[setting]:g} both say {setting}; leave one out")
+        if isinstance(attack, str):
+            check_said_once(attack, eps=choice.eps, seed=choice.seed)
     wanted = tuple(reference for net in _several(nets) for reference in _references(net))
+    _check_models(wanted, place)
     recipe = Recipe(wanted, data, tuple(map(_attack, chosen))).override(**vars(choice))
     if given.get("record") is not None:
         recipe = replace(recipe, record=given["record"])
@@ -49,6 +51,18 @@ def energies(nets: Any, data: str, attacks: Any, samples: int | None, name: str,
     return table.open(points, *recipe.names, recipe.samples)
 
 
+def _check_models(wanted: tuple[str, ...], place: options.Place) -> None:
+    if not wanted:
+        raise UserError("energylens.energies wants a network or a model reference, such as demo:sat")
+    if any(named(reference)[1].startswith("given:") for reference in wanted):
+        elsewhere = place.engine if place.engine != "local" else "several GPUs" if len(place.devices) > 1 else None
+        if elsewhere:
+            raise UserError(
+                f"networks in memory are known to this process alone, and {elsewhere} would need other processes; "
+                "give FILE.py:FUNCTION, or take engine='local' and one device"
+            )
+
+
 def _options(given: dict[str, Any]) -> Options:
     """Options as the command reads and checks them; None is one that is not given.
 
@@ -57,7 +71,10 @@ def _options(given: dict[str, Any]) -> Options:
     """
     spec.check(given, [*KNOWN, "samples"], "energylens.energies")
     said = {name: value for name, value in given.items() if value is not None and name != "record"}
-    said = {name: value for name, value in said.items() if name not in FLAGS or value is not False}
+    for flag in said.keys() & set(FLAGS):
+        if not isinstance(said[flag], bool | np.bool_):
+            raise UserError(f"energylens.energies: {flag}={said[flag]!r}; write True or False")
+    said = {name: value for name, value in said.items() if name not in FLAGS or value}
     typed = [_typed(name, value) for name, value in said.items()]
     try:
         return typer.main.get_command(app).main(typed, "energylens.energies", standalone_mode=False)
@@ -67,7 +84,7 @@ def _options(given: dict[str, Any]) -> Options:
 
 def _typed(name: str, value: Any) -> str:
     option = f"--{name.replace('_', '-')}"
-    return option if name in FLAGS and value is True else f"{option}={value}"
+    return option if name in FLAGS else f"{option}={value}"
 
 
 @app.command()

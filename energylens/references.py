@@ -1,5 +1,6 @@
 """The grammar of model and data references, without loading anything."""
 
+import os
 import re
 import shlex
 from pathlib import Path
@@ -15,7 +16,7 @@ NORMS = {"linf": "Linf", "l2": "L2"}  # as RobustBench writes them
 def named(reference: str) -> tuple[str, str]:
     """Display name and bare reference: `SAT=demo:sat` -> ("SAT", "demo:sat"); a default name if none is given."""
     match = re.match(r"([^:@/=]*)=(.+)", reference)
-    if match and not Path(reference).exists():
+    if match and not os.path.exists(reference):  # False for names that no file can have
         return match.group(1).strip(), match.group(2)
     if _run(reference):
         return Path(reference).parent.name, reference

@@ -5,6 +5,7 @@ Files lie as `points/model=NAME/attack=NAME/part-KEY-START-STOP.parquet`, so tha
 """
 
 import itertools
+import os
 import re
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,9 @@ from energylens.shards import check_whole as check_whole
 from energylens.shards import write as write
 from energylens.shards import write_images as write_images
 
+LONGEST = 255
+"""bytes of a folder's name, on nearly every file system"""
+
 
 class Records(tuple):
     """Provenance in a table's `attrs`, which pandas deep-copies at every step; it never changes."""
@@ -41,10 +45,12 @@ def check_name(name: str) -> None:
     """Whether a table can have this name.
 
     Raises:
-        UserError: it would lie outside the folder of the tables, or be skipped by readers.
+        UserError: it would lie outside the folder of the tables, be skipped by readers, or be too long for a folder.
     """
     if not re.fullmatch(r"[\w.+ -]+", name) or name[0] in "_.":
         raise UserError(f"'{name}' cannot name a table; use letters, digits, - and _ (not in front)")
+    if len(os.fsencode(name)) > LONGEST:
+        raise UserError(f"'{name}' is too long for the name of a folder; give the table a shorter one")
 
 
 def open(

@@ -43,6 +43,7 @@ def test_a_model_whose_name_no_folder_can_have(toy, toy_net, npz, tmp_path):
     told = refused(toy.override(models=[f"{'m' * 250}={reference}"]), tmp_path)
     assert told.endswith("mm' is too long for the name of a folder; give a shorter one: --models NAME=REFERENCE")
     assert "too long" in refused(toy.override(models=[f"{'ü' * 50}={reference}"]), tmp_path)
+    assert "too long" in refused(toy.override(models=[f"{'m' * 300}={reference}"]), tmp_path)
 
 
 def test_an_attack_whose_name_no_folder_can_have(toy_net, npz, tmp_path):

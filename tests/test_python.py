@@ -106,11 +106,17 @@ def test_none_is_an_option_that_is_not_given(measured, tmp_path, monkeypatch):
         ({"shard": 0}, "Invalid value for '--shard'"),
         ({"samples": "all"}, "Invalid value for '--samples'"),
         ({"samples": 0}, "--samples 0: .* ask for 1 to 12"),
-        ({"keep_logits": "yes"}, "'--keep-logits' does not take a value"),
+        ({"keep_logits": "yes"}, "keep_logits='yes'; write True or False"),
+        ({"keep_logits": 1}, "keep_logits=1; write True or False"),
+        ({"engine": "ray"}, "networks in memory are known to this process alone, and ray would need other processes"),
+        ({"name": "t" * 256}, "is too long for the name of a folder"),
         ({"precision": "fp16"}, "unknown precision 'fp16'"),
         ({"record": "step"}, "unknown record 'step'; did you mean 'steps'"),
         ({"eps": "a lot"}, "'a lot' is no number; write for example"),
-        ({"eps": 0.1, "attacks": "pgd:eps=0.2"}, "pgd:eps=0.2 and eps=0.1 both say eps; leave one out"),
+        (
+            {"eps": 0.1, "attacks": "pgd:eps=0.2"},
+            "attack pgd:eps=0.2 says eps, and eps 0.1 is said of all attacks",
+        ),
         ({"attacks": own("return x"), "eps": 0.1}, "attack has no radius"),
         ({"keep_image": True}, "unknown setting of energylens.energies 'keep_image'; did you mean 'keep_images'"),
     ],
@@ -119,3 +125,8 @@ def test_what_is_refused(measured, tmp_path, given, line):
     with pytest.raises(UserError, match=line):
         measured(given.pop("attacks", "pgd"), **given)
     assert list(tmp_path.glob("mine*")) == []
+
+
+def test_no_network_at_all(npz, tmp_path):
+    with pytest.raises(UserError, match="wants a network or a model reference"):
+        energylens.energies([], str(npz), tables=tmp_path)

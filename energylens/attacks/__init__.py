@@ -55,6 +55,17 @@ def parse(text: str) -> Attack:
     return attack
 
 
+def check_said_once(text: str, **of_all: float | None) -> None:
+    """Whether an attack's reference leaves to all attacks what is said of all, such as `eps`.
+
+    Raises:
+        UserError: it says that too.
+    """
+    for name, value in of_all.items():
+        if value is not None and f":{name}=" in text:
+            raise UserError(f"attack {text} says {name}, and {name} {value:g} is said of all attacks; leave one out")
+
+
 def kind(name: str) -> str:
     """Which of ATTACKS a name in a table belongs to: `pgd-t-steps50` is `pgd-t`; the name itself if none."""
     return max((known for known in ATTACKS if re.match(rf"{known}(-|$)", name)), key=len, default=name)

@@ -152,7 +152,7 @@ def mistakes(tmp_path, toy_net):
             (["--attack", "pdg"], "unknown attack 'pdg'; did you mean 'pgd'? available: pgd, pgd-kl, pgd-t"),
             (["--attack", "pgd:stepss=3"], "unknown setting of attack pgd 'stepss'; did you mean 'steps'?"),
             (["mine"], "'mine' is no shipped analysis ("),
-            (["--attack", "pgd:eps=0.1", "--eps", "0.2"], "attack pgd:eps=0.1 says eps, and eps 0.2 is said of all attacks"),
+            (["--attack", "pgd:eps=0.1", "--eps", "0.2"], "attack pgd:eps=0.1 says eps, and eps 0.2 is said of all"),
             (["delta_energy", "--scale", "papers"], "unknown scale 'papers'; did you mean 'paper'?"),
             (["../out", "--models", "demo:sat", "--data", "digits"], "'../out' cannot name a table"),
             (["t", "--models", "=demo:sat", "--data", "digits"], "gives no usable name"),

@@ -20,7 +20,7 @@ from numpy._core import multiarray
 
 from energylens import models
 from energylens.errors import UserError
-from energylens.models import nearest, nesting, pickled
+from energylens.models import harmless, nearest, nesting, pickled
 
 EXTRAS = {
     "namespaces": [argparse.Namespace(lr=0.1), types.SimpleNamespace(a=1)],
@@ -30,7 +30,14 @@ EXTRAS = {
     "times": [datetime.datetime.now(datetime.UTC), datetime.time(3), datetime.date(2020, 1, 2)],
     "paths": [pathlib.PurePosixPath("/a"), pathlib.PureWindowsPath("c:/a"), pathlib.Path("/a")],
     "torch's version": torch.torch_version.TorchVersion("2.14"),
-    "NumPy's numbers": [np.float64(1), np.bool_(True), np.str_("é"), np.complex64(1j), np.datetime64("2020-01-01")],
+    "NumPy's numbers": [
+        np.float64(1),
+        np.bool_(True),
+        np.str_("é"),
+        np.str_(""),
+        np.complex64(1j),
+        np.datetime64("2020-01-01"),
+    ],
     "NumPy's arrays": [np.arange(3), np.array(["a"]), np.array([1, None]), np.zeros((0, 3)), np.zeros(2, "f4,i2")],
     "random states": [np.random.get_state(), random.getstate(), np.random.default_rng(0).bit_generator.state],
 }
@@ -125,6 +132,13 @@ def test_a_file_cannot_reach_into_numpy(tmp_path, make):
             assert "cannot be read as a checkpoint" in str(error)  # noqa: PT017
     assert np.array([1.0]).tobytes() == b"\0\0\0\0\0\0\xf0?"
     assert np.dtype("f8").isnative
+
+
+@pytest.mark.parametrize("kind", ["S0", "U0"])
+def test_texts_of_no_letters_take_no_memory_however_many_are_claimed(tmp_path, kind):
+    torch.save(beside_weights(array(dtype(kind, 0), b"", (10**9, 10**9))), tmp_path / "w.pt")
+    assert pickled.read(tmp_path / "w.pt")["extra"].value == b""
+    assert harmless.scalar(harmless.Dtype(kind)) in ("", b"")
 
 
 @pytest.mark.parametrize("key", ["block1.layer.20000.conv1.weight", f"block1.layer.{'9' * 5000}.conv1.weight"])

@@ -59,6 +59,8 @@ class Dtype:
             return content
         content = content.encode("latin1") if isinstance(content, str) else content  # Python 2 wrote text
         kind = np.dtype((self.order if self.order in ("<", ">") else "=") + self.name)
+        if shape and not kind.itemsize:  # texts of no letters, of which no bytes could be any number
+            return content
         if math.prod(shape) * kind.itemsize != len(content):
             raise pickle.UnpicklingError("an array and its bytes do not fit")
         numbers = np.ndarray(shape, kind, content or None, order="F" if order == "F" else "C")

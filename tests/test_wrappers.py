@@ -7,6 +7,7 @@ from torch import nn
 
 from energylens import models
 from energylens.errors import UserError
+from energylens.models import wrappers
 from energylens.models.normalize import Normalize, normalize
 
 STATE = fresh().state_dict()
@@ -146,4 +147,40 @@ def test_a_part_keeps_the_normalisation_beside_it(tmp_path):
     torch.save(front | prefixed("net.", STATE) | {"loss.weight": torch.ones(10)}, tmp_path / "w.pt")
     with pytest.warns(UserWarning, match="part=net leaves out loss.weight$"):
         found = logits(models.load(f"{tmp_path}/w.pt@{ARCH}:part=net"))
+    torch.testing.assert_close(found, logits(fresh(), (X - 0.3) / 0.2), rtol=1e-5, atol=1e-5)
+
+
+def strided(shape: tuple, strides: tuple) -> torch.Tensor:
+    return torch.full((6,), 0.3).as_strided(shape, strides)
+
+
+ENDLESS = {
+    "channels and columns": ((3, 2, 5 * 10**12), (2, 1, 0)),
+    "rows and columns": ((1, 10**6, 10**6), (1, 0, 0)),
+    "channels": ((10**12, 1, 1), (0, 1, 1)),
+    "no pixels": ((10**12,), (0,)),
+}
+
+
+@pytest.mark.parametrize(("shape", "strides"), ENDLESS.values(), ids=ENDLESS)
+@pytest.mark.parametrize("where", ["mean", "attacker.linear.bias", "net.linear.bias", "linear.weight"])
+def test_a_view_without_end_is_refused_before_it_is_copied(tmp_path, shape, strides, where):
+    extra = {where: strided(shape, strides), "std": MEAN, "linear.bias": strided(shape, strides)}
+    torch.save(prefixed("net.", STATE) | extra, tmp_path / "w.pt")
+    for reference in (f"{tmp_path}/w.pt@{ARCH}", f"{tmp_path}/w.pt"):
+        with pytest.raises(UserError, match=r"w.pt: \S+ of shape .* repeats numbers that are stored once"):
+            models.load(reference)
+
+
+def test_a_mean_of_other_numbers_in_each_row_is_none_however_often_it_repeats():
+    rows = torch.arange(6.0).as_strided((3, 2, 5 * 10**12), (2, 1, 0))
+    assert wrappers.normalisation({"mean": rows, "std": STD})[0] is None
+    overlapping = torch.arange(6.0).as_strided((1, 3, 2), (1, 1, 1))
+    assert wrappers.normalisation({"mean": overlapping, "std": STD})[0] is None
+
+
+def test_a_mean_that_was_expanded_to_the_image_is_stored_once_and_applied(tmp_path):
+    front = {"mean": MEAN.view(1, 1, 1).expand(1, 16, 16), "std": STD.view(1, 1, 1).expand(1, 16, 16)}
+    torch.save({"state_dict": front | prefixed("model.", STATE)}, tmp_path / "w.pt")
+    found = logits(models.load(f"{tmp_path}/w.pt@{ARCH}"))
     torch.testing.assert_close(found, logits(fresh(), (X - 0.3) / 0.2), rtol=1e-5, atol=1e-5)

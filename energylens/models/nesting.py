@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from energylens.errors import Note, UserError, some
 from energylens.models.harmless import Array
-from energylens.models.wrappers import State, part_of
+from energylens.models.wrappers import State, part_of, unstored
 
 AVERAGED = {"ema", "averaged", "swa", "wa", "avg", "shadow", "polyak"}
 """words in a name: weights averaged over training; `unaveraged` is another word"""
@@ -24,6 +24,8 @@ OTHERS = {
 }
 """words in a name: hardly the weights that are meant, if there are any others"""
 USUAL = ("state_dict", "model_state_dict", "model", "net")
+REPEATED = 4 * 4096**2
+"""numbers that a state dict may claim beyond what its file stores, such as a mean expanded to an image"""
 DEPTH = 8
 """of nesting that is searched; each container is looked into once, so that a small file cannot hold many"""
 
@@ -63,7 +65,7 @@ def state_of(found: Any, path: Path, part: str | None = None) -> State:
 
 
 def _dense(state: State, path: Path) -> State:
-    """Weights whose numbers are in the file as they are."""
+    """Weights whose numbers are in the file as they are, told before any of them is copied."""
     for key, value in state.items():
         if value.is_quantized:
             raise UserError(f"{path}: {key} is quantised ({value.dtype}); save it with .dequantize()")
@@ -71,6 +73,11 @@ def _dense(state: State, path: Path) -> State:
             raise UserError(f"{path}: {key} is sparse; save it with .to_dense()")
         if value.is_meta:
             raise UserError(f"{path}: {key} is on the meta device, which holds no numbers; save the real weights")
+    more = {key: unstored(value) for key, value in state.items()}
+    if sum(more.values()) > REPEATED:
+        largest = max(more, key=lambda key: more[key])
+        shape = tuple(state[largest].shape)
+        raise UserError(f"{path}: {largest} of shape {shape} repeats numbers that are stored once; save a .clone()")
     return state
 
 

@@ -24,6 +24,8 @@ PAIRS = {
 CONSTANTS = {*PAIRS, *(name for names in PAIRS.values() for name in names), "var", "scale"}
 COUNTER = "num_batches_tracked"
 """BatchNorm's buffer that no prediction needs and that files from before torch 0.4.1 lack"""
+CHANNELS = 4
+"""at most, of a normalisation"""
 MOST = 8
 """wrappers around a network"""
 
@@ -155,8 +157,17 @@ def _constants(value: Tensor) -> Tensor | None:
     if value.is_complex() or not value.numel():
         return None
     if value.dim() >= 3:
-        pixels = value.flatten(-2)
-        if not torch.equal(pixels, pixels[..., :1].expand_as(pixels)) and not value.isnan().any():
+        first = value[..., :1, :1]
+        if first.numel() > CHANNELS:  # told before anything is compared
             return None
-        value = pixels[..., 0]
-    return value.flatten() if value.numel() <= 4 else None
+        for pixels in (-1, -2):  # what repeats without being stored; a file may say that it does so 10^12 times
+            value = value.narrow(pixels, 0, 1) if value.stride(pixels) == 0 else value
+        if unstored(value) or (not torch.equal(value, first.expand_as(value)) and not value.isnan().any()):
+            return None
+        value = first
+    return value.flatten() if value.numel() <= CHANNELS else None
+
+
+def unstored(value: Tensor) -> int:
+    """How many more numbers a tensor claims than the file holds of it: views may repeat, even without end."""
+    return max(0, value.numel() - value.untyped_storage().nbytes() // value.element_size())

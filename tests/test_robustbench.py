@@ -11,7 +11,7 @@ import torch
 from troubles import BODY, Troubles, serving
 
 from energylens import downloads, models
-from energylens.errors import UserError
+from energylens.errors import Note, UserError
 from energylens.models import published, robustbench
 from energylens.models.robustbench_import import zoo
 
@@ -37,6 +37,17 @@ def test_loads_random_weights_with_equal_logits(tmp_path):
     with torch.no_grad():
         torch.testing.assert_close(loaded(x), net(x), rtol=0, atol=1e-6)
     assert not loaded.training
+
+
+def test_a_note_says_which_of_several_sets_is_read(tmp_path):
+    net, path = place(SMALL, tmp_path)
+    state = net.state_dict()
+    torch.save({"model": {key: 0 * value for key, value in state.items()}, "model_ema": state}, path)
+    with pytest.warns(Note, match="holds model and averaged weights, model_ema, which are read"):
+        loaded = models.load(SMALL, model_dir=tmp_path)
+    x = torch.rand(2, 3, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(loaded(x), net(x))
 
 
 def test_names_are_case_insensitive_in_the_norm(tmp_path):

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
-from energylens.errors import UserError
+from energylens.errors import Note, UserError
 
 _private: dict[str, ModuleType] = {}
 
@@ -59,6 +59,7 @@ def zoo() -> Iterator[ModuleType]:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # timm's and torch.jit's deprecations, once an import
+        warnings.simplefilter("always", Note)  # ours
         if _works():
             yield importlib.import_module("robustbench.utils")
             return

@@ -14,15 +14,33 @@ from torch import Tensor, nn
 
 from energylens.errors import Note, UserError, some
 from energylens.models.harmless import Array
-from energylens.models.wrappers import State, part_of, unstored
+from energylens.models.wrappers import COUNTER, State, part_of, unstored
 
-AVERAGED = {"ema", "averaged", "swa", "wa", "avg", "shadow", "polyak"}
+AVERAGED = {"ema", "averaged", "average", "averages", "swa", "wa", "avg", "shadow", "polyak"}
 """words in a name: weights averaged over training; `unaveraged` is another word"""
 OTHERS = {
-    *("optim", "optimizer", "optimizers", "optimiser", "sched", "scheduler", "schedulers", "scaler", "grad", "grads"),
+    *(
+        "opt",
+        "optim",
+        "optimizer",
+        "optimizers",
+        "optimiser",
+        "sched",
+        "scheduler",
+        "schedulers",
+        "scaler",
+        "grad",
+        "grads",
+    ),
     *("discriminator", "momentum", "teacher", "loss", "criterion"),
 }
 """words in a name: hardly the weights that are meant, if there are any others"""
+MOMENTS = {"exp_avg", "exp_avg_sq", "max_exp_avg_sq"}
+"""Adam's names for averages of gradients"""
+RECOMPUTED = {"swa", "wa"}
+"""words in a name: weights for which BatchNorm's statistics are computed anew (Izmailov et al. 2018)"""
+BUFFERS = ("running_mean", "running_var", COUNTER)
+"""BatchNorm's, which averages of parameters leave out"""
 USUAL = ("state_dict", "model_state_dict", "model", "net")
 REPEATED = 4 * 4096**2
 """numbers that a state dict may claim beyond what its file stores, such as a mean expanded to an image"""
@@ -50,9 +68,12 @@ def state_of(found: Any, path: Path, part: str | None = None) -> State:
     parts = {name: state for name, state, _ in found_here}
     largest = _largest(parts, {name: around for name, _, around in found_here})
     if part is None:
-        return _dense(parts[_chosen(largest, path)], path)
+        part = _chosen(largest, path)
+        if not _is_averaged(part) and (lists := _lists(found)):
+            what = f"{lists[0]} has averaged weights without names, which cannot be used; {_told(part)} is read"
+            warnings.warn(Note(f"{path.name}: {what}"), stacklevel=2)
     if part in parts:
-        return _dense(parts[part], path)
+        return _dense(_completed(part, parts, path), path)
     inner = [(whole, state) for whole in largest.values() if (state := part_of(whole, part))]
     if len(inner) != 1:
         raise UserError(f"{path} has no part '{part}'; it holds {', '.join(map(_told, _first(parts)))}")
@@ -91,9 +112,11 @@ def _told(name: str) -> str:
 
 
 def _chosen(parts: Mapping[str, State], path: Path) -> str:
-    likely = [name for name in parts if not _words(name) & OTHERS] or list(parts)
-    averaged = [name for name in likely if is_averaged(name)]
-    plain = [name for name in likely if name not in averaged]
+    likely = [name for name in parts if not _is_other(name)] or list(parts)
+    plain = [name for name in likely if not _is_averaged(name)]
+    enough = max((_size(parts[name]) for name in plain), default=0) / 2  # what has less is a metric's average
+    averaged = [name for name in likely if name not in plain and _size(parts[name]) >= enough]
+    likely = [name for name in likely if name in plain or name in averaged]
     usual = [name for name in likely if name.rpartition(".")[2] in USUAL]
     if len(likely) == 1:
         name = likely[0]
@@ -122,9 +145,54 @@ def _words(name: str) -> set[str]:
     return {word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)}
 
 
-def is_averaged(name: str) -> bool:
+def _is_averaged(name: str) -> bool:
     """Whether a part's name says that its weights are averaged over training."""
-    return bool(_words(name) & AVERAGED)
+    return bool(_words(name) & AVERAGED) and not _is_other(name)
+
+
+def _is_other(name: str) -> bool:
+    return bool(_words(name) & OTHERS or set(name.split(".")) & MOMENTS)
+
+
+def _size(state: State) -> int:
+    """Tensors of a set; BatchNorm's buffers, which averages may lack, do not count."""
+    return sum(not key.endswith(BUFFERS) for key in state)
+
+
+def _completed(name: str, parts: Mapping[str, State], path: Path) -> State:
+    """A set; averaged parameters with the running statistics of the network beside them, as trainers use them."""
+    state = parts[name]
+    if not _is_averaged(name) or _words(name) & RECOMPUTED:
+        return state
+    wholes = [
+        other
+        for other, whole in parts.items()
+        if state.keys() < whole.keys() and all(key.endswith(BUFFERS) for key in whole.keys() - state.keys())
+    ]
+    if len(wholes) != 1:  # what lacks is told when the network is filled
+        return state
+    note = f"{path.name}: {name} has no statistics of BatchNorm; those of {_told(wholes[0])} are taken"
+    warnings.warn(Note(note), stacklevel=2)
+    return {**parts[wholes[0]], **state}
+
+
+def _lists(found: Any) -> list[str]:
+    """Averaged weights that are a list of tensors and so have no layers' names, as torch_ema saves them."""
+    places, seen = [], set()
+    queue: deque[tuple[str, Any, int]] = deque([("", found, 0)])
+    while queue:
+        name, here, depth = queue.popleft()
+        if id(here) in seen or depth == DEPTH:
+            continue
+        seen.add(id(here))
+        inner = [(f"{name}.{key}" if name else str(key), value) for key, value in _items(here)]
+        queue.extend((*each, depth + 1) for each in inner if isinstance(each[1], Mapping))
+        places += [
+            place for place, value in inner
+            if _is_averaged(place) and isinstance(value, list | tuple)
+            and len(value) > 1 and all(isinstance(each, Tensor) for each in value)
+        ]  # fmt: skip
+    return places
 
 
 def _parts(found: Any) -> Iterator[tuple[str, State, str | None]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from families import built, place
+from safetensors.torch import save_file
 
 from energylens import command, models, models_command
 from energylens.errors import UserError
@@ -160,11 +161,34 @@ def test_links_in_a_bundle_are_not_followed(tmp_path, there):
         bundle.unpack(tmp_path / "bundle.tar")
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive"])
-def test_what_is_no_archive_is_told(tmp_path, there, content):
-    (tmp_path / "bundle.tar").write_bytes(content)
-    with pytest.raises(UserError, match=r"cannot be unpacked|is no bundle"):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, r"^no such archive: .*bundle.tar$"),
+        (b"", r"bundle.tar is empty, so no bundle of energylens; copy it again$"),
+        (b"no archive", r"bundle.tar is no tar archive, so no bundle of energylens; copy it again$"),
+    ],
+)
+def test_what_is_no_archive_is_told(tmp_path, there, content, message):
+    if content is not None:
+        (tmp_path / "bundle.tar").write_bytes(content)
+    with pytest.raises(UserError, match=message):
         bundle.unpack(tmp_path / "bundle.tar")
+    assert not there.exists()
+
+
+def test_a_file_that_does_not_say_its_architecture_is_packed_with_one(tmp_path, there):
+    reference = seeds(tmp_path, "run1")[0].partition("@")[0]
+    foreign = tmp_path / "foreign.safetensors"
+    save_file(architectures.build("small-resnet").state_dict(), foreign)
+    for bare in (reference, str(foreign)):
+        with pytest.raises(UserError, match=r"does not say its architecture; pack .*@ARCHITECTURE, such as"):
+            bundle.pack([bare], [], tmp_path / "bundle.tar", None, None)
+    about = {"energylens": json.dumps({"arch": "small-resnet"})}
+    save_file(architectures.build("small-resnet").state_dict(), tmp_path / "ours.safetensors", about)
+    (tmp_path / "ours.onnx").write_bytes(b"a graph")
+    ours = [f"{tmp_path}/ours.safetensors", f"{tmp_path}/ours.onnx"]
+    assert len(bundle.pack(ours, [], tmp_path / "bundle.tar", None, None)) == 5
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ The archive holds a piece of a cache folder ($ENERGYLENS_HOME), `models/` and `d
 sha256 of every file. Unpacked, references read it as if its files had been downloaded.
 """
 
+import contextlib
 import io
 import json
 import os
@@ -18,7 +19,7 @@ from energylens import data as datasets
 from energylens import paths
 from energylens.atomic import whole
 from energylens.errors import UserError, first_line
-from energylens.models import architectures, robustbench
+from energylens.models import architectures, files, robustbench
 from energylens.references import named
 
 MANIFEST = "manifest.json"
@@ -88,6 +89,8 @@ def _weights(bare: str) -> tuple[Path, str]:
         raise UserError(f"'{bare}' is no file of weights; pack robustbench:..., FILE.safetensors or weights.pt@ARCH")
     if at:
         architectures.build(":".join(each for each in arch.split(":") if not each.startswith("part=")))
+    elif not files.says_architecture(path):
+        raise UserError(f"'{bare}' does not say its architecture; pack {bare}@ARCHITECTURE, such as {bare}@resnet18")
     return path, at + arch
 
 
@@ -125,6 +128,7 @@ def unpack(archive: Path, force: bool = False) -> list[str]:
         UserError: no bundle, a file is not what was packed, it would lie outside the cache, or in another's place.
     """
     home = paths.home()
+    _check_archive(archive)
     try:
         with tarfile.open(archive) as opened:
             wanted = _manifest(archive, opened)
@@ -139,6 +143,18 @@ def unpack(archive: Path, force: bool = False) -> list[str]:
                 ]
     except (tarfile.TarError, OSError, EOFError) as error:
         raise UserError(f"{archive} cannot be unpacked into {home} ({first_line(error)})") from error
+
+
+def _check_archive(archive: Path) -> None:
+    """Whether a file can be a bundle at all, told before the cache is touched."""
+    if not archive.exists():
+        raise UserError(f"no such archive: {archive}")
+    if archive.is_dir():
+        raise UserError(f"{archive} is a folder; name the archive that energylens models bundle wrote")
+    with contextlib.suppress(OSError):  # told where it is opened
+        if not archive.stat().st_size or not tarfile.is_tarfile(archive):
+            what = "is no tar archive" if archive.stat().st_size else "is empty"
+            raise UserError(f"{archive} {what}, so no bundle of energylens; copy it again")
 
 
 def _manifest(archive: Path, opened: tarfile.TarFile) -> dict[str, str]:

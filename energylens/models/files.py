@@ -89,6 +89,15 @@ def own(path: Path) -> nn.Module:
     return named(path, str(arch))
 
 
+def says_architecture(path: Path) -> bool:
+    """Whether a file is a model reference by itself: one of ours, or an ONNX graph.
+
+    Raises:
+        UserError: it looks like one and cannot be read.
+    """
+    return path.suffix == ".onnx" or (_is_safetensors(path) and "arch" in metadata(path))
+
+
 def _check_size(path: Path, arch: str, state: State) -> None:
     """A small file may not have a huge network built."""
     with torch.device("meta"):

@@ -29,7 +29,7 @@ def test_what_is_whole_is_read_and_what_is_half_there_is_named(tmp_path):
     (tmp_path / "cifar10").mkdir()
     table = pd.DataFrame({"img": [{"bytes": encoded(np.zeros((32, 32, 3), np.uint8)), "path": None}], "label": [1]})
     table.to_parquet(tmp_path / "cifar10" / "test-00000-of-00001.parquet")
-    with pytest.warns(Note, match=r"cifar-10-batches-py/ .* lacks data_batch_1; cifar10/\*.parquet .* is read instead"):
+    with pytest.warns(Note, match=r"cifar-10-batches-py/ .* lacks batches.meta; cifar10/\*.parquet .* is read instead"):
         assert data.load("cifar10", data_dir=tmp_path).labels.tolist() == [1]
     (tmp_path / "cifar10" / "test-00000-of-00001.parquet").rename(tmp_path / "cifar10" / "test-00000-of-00002.parquet")
     with pytest.raises(UserError, match="is missing and could not be downloaded"):
@@ -78,8 +78,14 @@ def test_a_torchvision_folder_without_its_test_batch_is_named(tmp_path):
     for name in [*(f"data_batch_{part}" for part in range(1, 6)), "batches.meta"]:
         (folder / name).write_bytes(b"")
     with pytest.raises(
-        UserError, match=r"cifar-10-batches-py/ \(torchvision\) lacks test_batch; cifar10:train is missing"
+        UserError,
+        match=r"lacks test_batch \(torchvision wants the files of both splits\); cifar10:train is missing",
     ):
+        data.load("cifar10:train", data_dir=tmp_path)
+    (folder / "data_batch_2").rename(folder / "test_batch")
+    with pytest.raises(UserError, match=r"lacks data_batch_2 \(torchvision wants the files of both splits\)"):
+        data.load("cifar10:test", data_dir=tmp_path)
+    with pytest.raises(UserError, match="lacks data_batch_2; cifar10:train is missing"):
         data.load("cifar10:train", data_dir=tmp_path)
     (tmp_path / "tiny-imagenet-200" / "train").mkdir(parents=True)
     with pytest.raises(UserError, match="tiny-imagenet-200 lacks val; tiny-imagenet:val is missing"):

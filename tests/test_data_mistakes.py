@@ -52,6 +52,15 @@ FLOATS = np.zeros((2, 1, 4, 4))
         (lambda tmp: save(tmp, x=FLOATS), "has x; wanted one of images, image, img"),
         (lambda tmp: save(tmp, images=FLOATS - 0.1, labels=[0, 1]), "lie in [-0.1, -0.1], not in [0, 1]"),
         (lambda tmp: save(tmp, images=FLOATS + 1.5, labels=[0, 1]), "lie in [1.5, 1.5], not in [0, 1]"),
+        (
+            lambda tmp: save(tmp, images=np.full((2, 1, 4, 4), 255, np.uint16), labels=[0, 1]),
+            "images of x.npz are uint16, 255 to 255; give uint8: images.astype('uint8')",
+        ),
+        (lambda tmp: save(tmp, images=np.full((2, 1, 4, 4), 256), labels=[0, 1]), "lie in [256, 256], not in [0, 1]"),
+        (
+            lambda tmp: save(tmp, images=np.zeros((2, 32, 24, 4), np.uint8), labels=[0, 1]),
+            "have shape (2, 32, 24, 4), RGBA; drop the alpha channel: images[..., :3]",
+        ),
         (lambda tmp: save(tmp, images=FLOATS * 1j, labels=[0, 1]), "images of x.npz are complex128; give uint8, or"),
         (lambda tmp: save(tmp, images=FLOATS[:, :, :0], labels=[0, 1]), "images and labels of shape (2, 1, 0, 4)"),
         (lambda tmp: save(tmp, images=FLOATS * np.nan, labels=[0, 1]), "not in [0, 1]"),

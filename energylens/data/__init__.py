@@ -165,7 +165,7 @@ def _checked(name: str, arrays: Arrays) -> tuple[Tensor, Tensor]:
         raise UserError(f"labels of {name} are not whole numbers; give class indices 0 to K-1")
     if not 0 <= labels.min() <= labels.max() < 2**31:
         raise UserError(f"labels of {name} go from {labels.min()} to {labels.max()}; give class indices 0 to K-1")
-    _check_range(name, pixels)
+    _check_range(name, pixels, images.dtype)
     return pixels, torch.from_numpy(labels.astype(np.int64))
 
 
@@ -175,10 +175,12 @@ def _array(given: Any) -> np.ndarray:
     return array if array.flags.writeable and min(array.strides, default=0) >= 0 else array.copy()
 
 
-def _check_range(name: str, images: Tensor) -> None:
+def _check_range(name: str, images: Tensor, dtype: np.dtype) -> None:
     if images.dtype != torch.uint8:
         values = images.numpy()  # torch would copy images whose channels lie last
         low, high = float(values.min()), float(values.max())
+        if dtype.kind in "iu" and low >= 0 and 1 < high <= 255:
+            raise UserError(f"images of {name} are {dtype}, {low:g} to {high:g}; give uint8: images.astype('uint8')")
         if not (low >= 0 and high <= 1):
             raise UserError(
                 f"images of {name} lie in [{low:.3g}, {high:.3g}], not in [0, 1]; give uint8, or floats before any "

@@ -28,8 +28,14 @@ def _class(name: str):
 def _batches(name: str, folder: Path, split: str) -> Found:
     """Torchvision wants the files of both splits."""
     official = _class(name)
-    files = [file for file, _ in [*official.train_list, *official.test_list]]
-    return pick(*(folder / official.base_folder / file for file in [*files, official.meta["filename"]]))
+    own, other = official.train_list, official.test_list
+    if split == "test":
+        own, other = other, own
+    files = [*(file for file, _ in own), official.meta["filename"], *(file for file, _ in other)]
+    found = pick(*(folder / official.base_folder / file for file in files))
+    if found.lacks in [file for file, _ in other]:
+        return Found((), f"{found.lacks} (torchvision wants the files of both splits)")
+    return found
 
 
 def _read_batches(name: str, files: Sequence[Path], split: str) -> Arrays:

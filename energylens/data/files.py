@@ -42,7 +42,7 @@ def npz(path: Path) -> Arrays:
     Arrays that are stored uncompressed, as `numpy.savez` does, stay on disk until they are asked for.
 
     Raises:
-        UserError: truncated, no archive, or without these arrays.
+        UserError: truncated, no archive, without these arrays, or images with an alpha channel.
     """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
@@ -53,6 +53,8 @@ def npz(path: Path) -> Arrays:
         raise
     except Exception as error:  # numpy and zipfile raise half a dozen kinds
         raise UserError(f"{path} cannot be read as .npz ({first_line(error)}); is it whole?") from error
+    if images.ndim == 4 and images.shape[3] == 4 and min(images.shape[1:3]) > 4:
+        raise UserError(f"images of {path} have shape {images.shape}, RGBA; drop the alpha channel: images[..., :3]")
     return _channels_first(images), labels
 
 

@@ -3,7 +3,7 @@
 Source: the model_info files of github.com/RobustBench/robustbench, head of 31 March 2025 (MIT).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -87,26 +87,14 @@ def select(
     Raises:
         UserError: an unknown word, or nothing left.
     """
-    found, by, asked = table(), one_of("--sort", sort, SORTS), []
-    for condition, fits in _conditions(found, data, norm, eps, arch, extra_data, at_least, weights):
-        asked.append(condition)
-        found = found[fits[found.index]]
-        if found.empty:
-            raise UserError(f"RobustBench lists no model with {' '.join(asked)}; leave out or change one of these")
-    order = {"data": True, "norm": True, by: SORTS[by], "name": True}
-    return found.sort_values(list(order), ascending=list(order.values()), kind="stable").reset_index(drop=True)
-
-
-def _conditions(facts, data, norm, eps, arch, extra_data, at_least, weights) -> list[tuple[str, pd.Series]]:
-    """What is asked for, as it is typed, and which rows fit."""
-    asked = []
+    facts, by = table(), one_of("--sort", sort, SORTS)
+    asked: list[tuple[str, pd.Series]] = []  # as it is typed, and which rows fit
     for option, word in (("data", data), ("norm", norm)):
         if word is not None:
             known = one_of(f"--{option}", word, facts[option].unique())
             asked.append((f"--{option} {known}", facts[option] == known))
     if eps is not None:
-        near = facts["eps"].map(lambda text: bool(text) and abs(spec.number(text) - spec.number(eps)) < 1e-6)
-        asked.append((f"--eps {eps}", near.astype(bool)))
+        asked.append((f"--eps {eps}", _near(facts["eps"], spec.number(eps))))
     if arch is not None:
         asked.append((f"--arch {arch}", facts["architecture"].str.contains(arch, case=False, regex=False)))
     if extra_data is not None:
@@ -115,4 +103,21 @@ def _conditions(facts, data, norm, eps, arch, extra_data, at_least, weights) -> 
         asked.append((f"--at-least {at_least:g}", facts["robust"] >= at_least))
     if weights:
         asked.append(("--weights", facts["weights"]))
-    return asked
+    found = _fitting(facts, asked)
+    order = {"data": True, "norm": True, by: SORTS[by], "name": True}
+    return found.sort_values(list(order), ascending=list(order.values()), kind="stable").reset_index(drop=True)
+
+
+def _near(column: pd.Series, eps: float) -> pd.Series:
+    return column.map(lambda text: bool(text) and abs(spec.number(text) - eps) < 1e-6).astype(bool)
+
+
+def _fitting(facts: pd.DataFrame, asked: Sequence[tuple[str, pd.Series]]) -> pd.DataFrame:
+    """The rows that fit all that is asked; an error names what left none."""
+    found = facts
+    for place, (_, fits) in enumerate(asked, 1):
+        found = found[fits[found.index]]
+        if found.empty:
+            words = " ".join(option for option, _ in asked[:place])
+            raise UserError(f"RobustBench lists no model with {words}; leave out or change one of these")
+    return found

@@ -13,6 +13,18 @@ MARK = b"\xef\xbb\xbf"
 """what some editors and servers put in front of text (UTF-8's byte order mark)"""
 
 
+def beginning(head: bytes) -> bytes:
+    """The first bytes of a file, without what may stand in front of text; `<` is a web page's."""
+    return head.removeprefix(MARK).lstrip()
+
+
+def text(head: bytes) -> str | None:
+    """The first bytes of a file, if they are text."""
+    found = beginning(head)
+    readable = found.isascii() and all(byte >= 32 or byte in b"\t\n\r" for byte in found)
+    return found.decode().rstrip() if readable else None
+
+
 class Failed(Exception):
     """One try; says why."""
 
@@ -131,7 +143,7 @@ def check(part: Path, checksum: str | None, sound: Callable[[Path], bool] | None
         head = file.read(64)
     if not head:
         raise Failed("what came is empty")
-    page = head.removeprefix(MARK).lstrip()[:1] == b"<"
+    page = beginning(head)[:1] == b"<"
     if checksum is not None:
         kind, _, wanted = checksum.partition(":")
         found = pooch.file_hash(str(part), alg=kind)
@@ -141,7 +153,6 @@ def check(part: Path, checksum: str | None, sound: Callable[[Path], bool] | None
     elif page:
         raise Final("what came is a web page, not the file (a quota page?)")
     if sound is not None and not sound(part):
-        text = head.removeprefix(MARK).decode("ascii", "replace").strip()
-        if "".join(text.split()).isprintable() and text.isascii():
-            raise Final(f"what came is text, not the file; it begins: {' '.join(text.split())}")
+        if (words := text(head)) is not None:
+            raise Final(f"what came is text, not the file; it begins: {' '.join(words.split())}")
         raise Failed("what came is not the whole file")

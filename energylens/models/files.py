@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor, nn
 
 from energylens import spec
 from energylens.errors import Note, UserError, first_line
 from energylens.models import architectures, pickled
+from energylens.models.first_look import UNREADABLE, glance
 from energylens.models.fitting import fill as fill
 from energylens.models.nearest import PLAIN, hint
 from energylens.models.nesting import state_of
@@ -48,13 +49,13 @@ def _is_safetensors(path: Path) -> bool:
 
 
 def _safetensors(path: Path) -> tuple[State, dict[str, str]]:
-    pickled.glance(path)
+    glance(path)
     if zipfile.is_zipfile(path):
         raise UserError(f"{path} is torch's or another zip archive, not safetensors; name it .pt")
     try:
         with safe_open(path, "pt") as file:
             return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError, MemoryError) as error:
+    except UNREADABLE as error:
         raise UserError(f"{path} cannot be read as safetensors ({first_line(error)}); is it whole?") from error
 
 

@@ -4,6 +4,9 @@ import zipfile
 import zlib
 from pathlib import Path
 
+from safetensors import SafetensorError
+
+from energylens import transfers
 from energylens.errors import UserError, some
 
 KINDS = {
@@ -16,9 +19,9 @@ KINDS = {
     b"version https://git-lfs": "a Git LFS pointer, not the file itself; type: git lfs pull",
 }
 """first bytes -> what the file is and what to do"""
-MARK = b"\xef\xbb\xbf"
-"""what some editors put in front of text"""
 CHUNK = 1 << 20
+UNREADABLE = (SafetensorError, OSError, ValueError, MemoryError)
+"""what the safetensors library raises for files that are no safetensors, or not whole"""
 
 
 def glance(path: Path) -> None:
@@ -52,12 +55,11 @@ def _kind(path: Path, head: bytes) -> str | None:
         return "a tar archive; unpack it first: tar -xf"
     if path.name.endswith(".index.json"):
         return "the index of a checkpoint in several files; join them: one dictionary of all tensors, and torch.save"
-    text = head.removeprefix(MARK).lstrip()
     for start, what in KINDS.items():
-        if text.startswith(start):
+        if transfers.beginning(head).startswith(start):
             return what
-    if text and text.isascii() and all(byte >= 32 or byte in b"\t\n\r" for byte in text):
-        return f"text ('{text.decode().splitlines()[0][:40]}'), not a checkpoint; download or save it again"
+    if words := transfers.text(head):
+        return f"text ('{words.splitlines()[0][:40]}'), not a checkpoint; download or save it again"
     return None
 
 

@@ -12,8 +12,7 @@ from typing import Any
 import torch
 
 from energylens.errors import UserError, first_line
-from energylens.models.first_look import check_zip
-from energylens.models.first_look import glance as glance
+from energylens.models.first_look import check_zip, glance
 from energylens.models.harmless import HARMLESS
 
 MAGIC = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"

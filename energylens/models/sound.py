@@ -6,8 +6,9 @@ import zipfile
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
+from energylens.models.first_look import UNREADABLE
 from energylens.models.harmless import HARMLESS
 from energylens.models.pickled import MAGIC
 
@@ -41,5 +42,5 @@ def _safetensors(path: Path) -> bool:
     try:
         with safe_open(path, "pt"):
             return True
-    except (SafetensorError, OSError, ValueError, MemoryError):
+    except UNREADABLE:
         return False

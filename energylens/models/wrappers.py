@@ -30,7 +30,7 @@ MOST = 8
 """wrappers around a network"""
 
 
-def cleaned(state: State) -> State:
+def _cleaned(state: State) -> State:
     """Without the counters of averaging wrappers."""
     return {key: value for key, value in state.items() if key not in COUNTERS}
 
@@ -78,7 +78,7 @@ def unwrapped(state: State, wanted: set[str]) -> tuple[State, Normalize | None]:
         state: a file's.
         wanted: the network's own keys.
     """
-    state, front = cleaned(state), None
+    state, front = _cleaned(state), None
     whole = state
     for _ in range(MOST):
         if wanted & state.keys():

@@ -234,13 +234,11 @@ def _write(ready: Run, task: Task, shard: Shard, say: Callable[[str], None]) -> 
         "selected": len(images),
         "start": task.start,
         "rows": rows,
-        "kept": ready.job.keep.names,
+        "kept": list(task.kept),
         "batch": shard.batch,
         "seconds": round(shard.seconds, 3),
         "software": shard.software,
     }
-    where = plan.folder(ready.points, task)
-    if shard.images is not None:
-        table.write_images(shard.images, where, task.start, task.stop, about["key"])
     columns = shard.columns | {name: [value] * rows for name, value in constants.items()}
-    table.write(columns, where, task.start, task.stop, about)
+    where = plan.folder(ready.points, task)
+    table.store(columns, shard.images, where, task.start, task.stop, about, again=task.again)

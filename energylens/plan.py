@@ -10,7 +10,7 @@ from energylens import provenance, table
 from energylens.attacks import Attack
 from energylens.data import Data
 from energylens.errors import UserError
-from energylens.options import Place
+from energylens.options import Keep, Place
 from energylens.ranges import cut, gaps
 from energylens.recipe import Recipe
 from energylens.shards import Broken, Part, check_whole
@@ -40,7 +40,9 @@ class Task:
     batch: int | None = None
     """images at once in the shards that are there; None where there are none"""
     again: bool = False
-    """whether its shard is there, and lacks what is to be kept"""
+    """whether its shard is there, and lacks what is to be kept, or images of a batch"""
+    kept: tuple[str, ...] = ()
+    """what to keep beside the energies: what is asked for, and what the shard that is there has"""
 
     @property
     def images(self) -> int:
@@ -157,10 +159,16 @@ class Planner:
         key = provenance.key(facts(task.subject, self.images, task.attack, self.recipe))
         found = [part for part in table.parts(folder(self.points, task)) if part.key == key]
         there = [part for part in found if part.start < task.stop and part.stop > task.start]
-        poor = [part for part in there if self.lacks(part, check_whole(part), task.attack)]
-        again = [replace(task, start=part.start, stop=part.stop, again=True) for part in poor]
+        known = [(part, check_whole(part)) for part in there]
+        poor = [(part, self._keeping(about)) for part, about in known if self.lacks(part, about, task.attack)]
+        again = [replace(task, start=part.start, stop=part.stop, again=True, kept=kept) for part, kept in poor]
         missing = gaps([(0, task.start), *((part.start, part.stop) for part in there)], task.stop, task.stop)
-        return again + [replace(task, start=start, stop=stop, again=False) for start, stop in missing]
+        new = replace(task, again=False, kept=tuple(self.kept))
+        return again + [replace(new, start=start, stop=stop) for start, stop in missing]
+
+    def _keeping(self, about: dict[str, Any]) -> tuple[str, ...]:
+        """What a shard that is measured again keeps: nothing that was kept is lost."""
+        return tuple(Keep(**dict.fromkeys({*self.kept, *about["kept"]}, True)).names)
 
     def _right(self, where: Path, wanted: dict[str, Any], made: Plan) -> list[tuple[Part, dict]]:
         """The shards of a folder that are whole and as wanted, with their provenance; moves for the others."""
@@ -202,11 +210,12 @@ class Planner:
                 if len(about.get("joined", ())) > 1:
                     home = folder(self.points, Task(subject, attack, 0, 0))
                     made.divided.append(part._replace(path=home / part.path.name))
-                made.tasks.append(Task(subject, attack, part.start, part.stop, batch, again=True))
+                made.tasks.append(Task(subject, attack, part.start, part.stop, batch, True, self._keeping(about)))
         have = [(part.start, part.stop) for part, _ in found]
         missing = list(cut(gaps(have, total, self.place.shard), self._last_batch(attack)))
         made.there[name] = total - sum(stop - start for start, stop in missing)
-        made.tasks += [Task(subject, attack, start, stop, batch) for start, stop in missing]
+        kept = tuple(self.kept)
+        made.tasks += [Task(subject, attack, start, stop, batch, kept=kept) for start, stop in missing]
 
     def _last_batch(self, attack: Attack | None) -> int:
         """Where a batch begins that more images of the data would fill: it is a shard of its own."""

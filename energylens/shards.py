@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from energylens.atomic import whole
+from energylens.atomic import sync, whole
 from energylens.errors import UserError, first_line
 from energylens.schema import SCHEMA, STEPS
 
@@ -73,9 +73,51 @@ def write(columns: dict[str, Any], where: Path, start: int, stop: int, provenanc
     return path
 
 
+def store(
+    columns: dict[str, Any],
+    images: np.ndarray | None,
+    where: Path,
+    start: int,
+    stop: int,
+    provenance: dict[str, Any],
+    again: bool,
+) -> None:
+    """Write a shard and its images; whenever it is killed, no rows lie beside images that are not theirs.
+
+    Args:
+        columns: of its rows.
+        images: [B, C, H, W] to be kept; None for none.
+        where: the folder.
+        start: the first of its images.
+        stop: behind the last of them.
+        provenance: what its rows were measured from.
+        again: whether it is there, maybe with images: these go first, then the rows are replaced. A shard that is
+            new comes after its images.
+
+    Raises:
+        UserError: the disk is full or read-only.
+    """
+    if again:
+        _drop_images(where, start, stop, provenance["key"])
+        write(columns, where, start, stop, provenance)
+    if images is not None:
+        write_images(images, where, start, stop, provenance["key"])
+    if not again:
+        write(columns, where, start, stop, provenance)
+
+
 def described(table: pa.Table, provenance: dict[str, Any]) -> pa.Table:
     """A table that carries what it was measured from."""
     return table.replace_schema_metadata({"energylens": json.dumps(provenance, sort_keys=True)})
+
+
+def _drop_images(where: Path, start: int, stop: int, key: str) -> None:
+    path = where / f"_images-{key}-{start}-{stop}.npz"
+    try:
+        path.unlink(missing_ok=True)
+        sync(where)
+    except OSError as error:
+        raise UserError(f"cannot delete {path} ({first_line(error)}); make its folder writable") from error
 
 
 def write_images(images: np.ndarray, where: Path, start: int, stop: int, key: str) -> Path:

@@ -27,6 +27,7 @@ from energylens.selection import FOLDERS, Selection, each_once, select
 from energylens.shards import Part as Part
 from energylens.shards import broken, check_one_key, folder, named, parts, provenance
 from energylens.shards import check_whole as check_whole
+from energylens.shards import store as store
 from energylens.shards import write as write
 from energylens.shards import write_images as write_images
 

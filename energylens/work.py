@@ -175,7 +175,7 @@ class Worker:
             start, stop = start - start % size, min(math.ceil(stop / size) * size, len(images))
         try:
             for batch in reach.batches(net, images, start, stop, size, self.job.recipe.precision):
-                columns, kept = self._part(batch, task.attack)
+                columns, kept = self._part(batch, task)
                 mine = slice(max(0, task.start - batch.place), task.stop - batch.place)
                 samples = batch.index[mine].numpy()
                 yield [_of(samples, each) for each in columns], None if kept is None else kept[mine]
@@ -189,13 +189,13 @@ class Worker:
             where = f"images {self.reached} to {min(self.reached + size, task.stop)}"
             raise UserError(f"failed at {where} ({first_line(error)})") from error
 
-    def _part(self, batch: reach.Batch, attack: Attack | None) -> tuple[list[dict[str, Any]], np.ndarray | None]:
-        recipe, keep = self.job.recipe, self.job.keep
+    def _part(self, batch: reach.Batch, task: Task) -> tuple[list[dict[str, Any]], np.ndarray | None]:
+        recipe, attack, logits = self.job.recipe, task.attack, "keep_logits" in task.kept
         if recipe.folder == "steps":
-            return batch.follow(attack, recipe.record == "forces", keep.keep_logits), None
+            return batch.follow(attack, recipe.record == "forces", logits), None
         points = batch.reach(attack)
-        images = points.x.numpy() if keep.keep_images else None
-        return [record.columns(points, attack, keep.keep_logits)], images
+        images = points.x.numpy() if "keep_images" in task.kept else None
+        return [record.columns(points, attack, logits)], images
 
 
 def _of(samples: np.ndarray, columns: dict[str, Any]) -> dict[str, Any]:

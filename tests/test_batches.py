@@ -75,3 +75,22 @@ def test_joined_files_too(toy, tmp_path):
     compact.compact(tmp_path / "grown" / "tables" / "test" / "points", say=lambda line: None)
     pd.testing.assert_frame_equal(table(toy, tmp_path / "grown", 11), table(toy, tmp_path / "once", 11))
     assert {path.name[-12:-8] for path in files(tmp_path / "grown") if "mean" in str(path)} >= {"-0-4", "-4-7"}
+
+
+def test_what_was_kept_is_kept_when_more_images_are_measured_without_it(toy, tmp_path):
+    everything = Keep(keep_logits=True, keep_images=True)
+    table(toy, tmp_path / "grown", 7, keep=everything)
+    grown, once = table(toy, tmp_path / "grown", 12), table(toy, tmp_path / "once", 12, keep=everything)
+    early = grown["sample"] < 7
+    pd.testing.assert_frame_equal(grown[early], once[early])
+    assert grown.loc[~early, "logits"].isna().all()
+    np.testing.assert_array_equal(images(tmp_path / "grown"), images(tmp_path / "once")[:7])
+
+
+def test_images_of_a_shorter_run_do_not_lie_beside_rows_that_keep_none(toy, tmp_path):
+    table(toy, tmp_path, 7)
+    rows = next((tmp_path / "tables").rglob("attack=mean*/part-*-4-7.parquet"))
+    stale = rows.with_name(f"{rows.stem.replace('part', '_images')}.npz")
+    np.savez(stale, images=np.zeros((3, 1)))
+    table(toy, tmp_path, 12)
+    assert not stale.exists()

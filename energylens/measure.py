@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from energylens import compact, engines, lock, models, paths, plan, progress, provenance, references, table
+from energylens import compact, engines, lock, models, paths, plan, progress, provenance, references, strangers, table
 from energylens import data as datasets
 from energylens.atomic import check_writable
 from energylens.attacks import Attack
@@ -61,6 +61,7 @@ class Run:
         Raises:
             UserError: a foreign file is in the way, or a shard lacks what is to be kept.
         """
+        strangers.check(self.points)
         return [self.planner.plan(subject) for subject in self.subjects]
 
 

@@ -1,7 +1,6 @@
 """What is there, what is missing: a recipe against the shards on disk. Planning changes nothing there."""
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -89,8 +88,8 @@ def facts(subject: Subject, images: Data, attack: Attack | None, recipe: Recipe)
 
 
 def attacks_of(recipe: Recipe) -> tuple[Attack | None, ...]:
-    """None for the natural images, and each attack once."""
-    return (None, *{attack.name: attack for attack in recipe.attacks}.values())
+    """None for the natural images, and each attack."""
+    return (None, *recipe.attacks)
 
 
 def folder(points: Path, task: Task) -> Path:
@@ -108,7 +107,7 @@ class Planner:
         """What of a model is there, what is missing, and which shards are in the wrong place.
 
         Raises:
-            UserError: a foreign file is in the way, or a shard lacks what is to be kept and is longer than what
+            UserError: a file is no shard of ours, or a shard lacks what is to be kept and is longer than what
                 is asked for.
         """
         made = Plan(subject)
@@ -116,13 +115,9 @@ class Planner:
         natural = facts(subject, self.images, None, self.recipe)
         same = {name: natural[name] for name in ("model_sha", "data_sha", "shuffle_seed")}
         home = table.folder(self.points, subject.name, table.NATURAL).parent
-        _check_strangers(self.points, self.points.glob("model=*"))
-        _check_strangers(home, home.glob("attack=*"))
         for where in set(home.glob("attack=*")) - set(attacks):
-            _check_strangers(where, _shards(where))
             self._right(where, same, made)
         for where, attack in attacks.items():
-            _check_strangers(where, _shards(where))
             wanted = facts(subject, self.images, attack, self.recipe)
             found = self._right(where, wanted, made) + self._set_aside(where, provenance.key(wanted), made)
             self._lacking(attack, found, made)
@@ -233,12 +228,3 @@ def intact(part: Part) -> dict[str, Any] | None:
         return check_whole(part)
     except Broken:
         return None
-
-
-def _shards(where: Path) -> list[Path]:
-    return [part.path for part in table.parts(where)]
-
-
-def _check_strangers(where: Path, ours: Iterable[Path]) -> None:
-    for path in sorted(set(where.glob("[!._]*")) - set(ours)):
-        raise UserError(f"{path} is nothing of ours, and readers take it for a shard; move it out of the folder")

@@ -139,12 +139,16 @@ def test_a_foreign_file_is_named_before_anything_is_measured(toy, tmp_path, name
     assert files(tmp_path) == before
 
 
-@pytest.mark.parametrize("place", ["notes.txt", "model=toy/mine.parquet", "model=toy/copy/x.parquet", "copy/x.parquet"])
-def test_a_foreign_file_or_folder_above_the_shards_is_named(toy, tmp_path, place):
+FOREIGN = ("notes.txt", "model=toy/mine.parquet", "model=toy/copy/x.parquet", "copy/x.parquet", "model=x")
+DEEPER = ("model=toy/attack=x", "model=other/mine.parquet", "model=other/attack=x/mine.csv")
+
+
+@pytest.mark.parametrize("place", FOREIGN + DEEPER)
+def test_a_foreign_file_or_folder_anywhere_in_a_table_is_named(toy, tmp_path, place):
     run(toy, tmp_path)
     points = tmp_path / "tables" / "test" / "points"
     stranger = points / place
-    stranger.parent.mkdir(exist_ok=True)
+    stranger.parent.mkdir(parents=True, exist_ok=True)
     stranger.write_bytes(b"no parquet")
     with pytest.raises(UserError, match=r"is nothing of ours, and readers take it for a shard; move it out") as error:
         run(toy.override(samples=10), tmp_path)

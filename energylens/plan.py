@@ -42,6 +42,8 @@ class Task:
     """whether its shard is there, and lacks what is to be kept, or images of a batch"""
     kept: tuple[str, ...] = ()
     """what to keep beside the energies: what is asked for, and what the shard that is there has"""
+    refused: str = ""
+    """why it cannot be measured, if that is known already"""
 
     @property
     def images(self) -> int:
@@ -150,7 +152,11 @@ class Planner:
         return False
 
     def rest(self, task: Task) -> list[Task]:
-        """What of a task is missing now, after another probe may have been at it."""
+        """What of a task is missing now, after another probe may have been at it.
+
+        Raises:
+            UserError: that one's shard is broken, or lacks what is to be kept and is longer than what is asked for.
+        """
         key = provenance.key(facts(task.subject, self.images, task.attack, self.recipe))
         found = [part for part in table.parts(folder(self.points, task)) if part.key == key]
         there = [part for part in found if part.start < task.stop and part.stop > task.start]

@@ -1,8 +1,10 @@
 """Tasks to be handed out: each to one probe, whichever is first."""
 
 from collections import deque
+from dataclasses import replace
 
 from energylens import plan
+from energylens.errors import UserError
 from energylens.lock import Lock
 from energylens.plan import Planner, Task
 from energylens.progress import Watch
@@ -27,7 +29,10 @@ class Todo:
                 self.waiting.append(task)
                 busy += 1
                 continue
-            rest = self.planner.rest(task)
+            try:
+                rest = self.planner.rest(task)
+            except UserError as error:  # of this shard, not of the run
+                return replace(task, refused=str(error))
             if rest == [task]:
                 return task
             self.done(task)

@@ -100,6 +100,8 @@ class Worker:
 
     def attempt(self, task: Task, advance: Advance) -> Shard | Failure:
         """A task's shard; `advance` is told of images as they are measured, and of those that are begun anew."""
+        if task.refused:
+            return Failure(task.refused)
         try:
             return self._shard(task, advance)
         except UserError as error:
@@ -192,7 +194,12 @@ class Worker:
     def _part(self, batch: reach.Batch, task: Task) -> tuple[list[dict[str, Any]], np.ndarray | None]:
         recipe, attack, logits = self.job.recipe, task.attack, "keep_logits" in task.kept
         if recipe.folder == "steps":
-            return batch.follow(attack, recipe.record == "forces", logits), None
+            steps = batch.follow(attack, recipe.record == "forces", logits)
+            if not steps:
+                raise UserError(
+                    f"attack {task.attack_name} never called the model, so it has no steps; take --record points"
+                )
+            return steps, None
         points = batch.reach(attack)
         images = points.x.numpy() if "keep_images" in task.kept else None
         return [record.columns(points, attack, logits)], images

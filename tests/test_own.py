@@ -15,7 +15,7 @@ from own_attacks import FGSM, own
 from probing import run
 
 from energylens import attacks, measure, models
-from energylens.attacks import Own
+from energylens.attacks import PGD, Own
 from energylens.errors import UserError
 from energylens.options import Place
 from energylens.recipe import Recipe
@@ -120,6 +120,16 @@ def test_it_travels_to_other_processes(mine, tmp_path, monkeypatch):
     alone = Recipe(("demo:sat",), "digits:test", (Own(lambda model, x, y: x),), samples=20)
     with pytest.raises(UserError, match=r"cannot travel to other processes .* put it into a file: FILE.py:function"):
         measure.run(alone, "test", Place(tables=tmp_path / "tables"))
+
+
+def test_an_attack_without_steps_fails_alone(toy, tmp_path):
+    (tmp_path / "still.py").write_text("def still(model, x, y):\n    return x\n")
+    still = attacks.parse(f"{tmp_path}/still.py:still")
+    both = Recipe(toy.models, toy.data, (still, PGD(eps=0.1, steps=3)), record="steps")
+    why = "1 of 3 shards failed.*; .*attack still never called the model, so it has no steps; take --record points"
+    with pytest.raises(measure.Failed, match=why):
+        measure.run(both, "test", Place(tables=tmp_path / "tables"))
+    assert set(pd.read_parquet(tmp_path / "tables" / "test" / "steps")["attack"]) == {"natural", "pgd-eps0.1-steps3"}
 
 
 def test_its_steps_are_the_calls_of_its_model(toy, mine, tmp_path):

@@ -1,6 +1,7 @@
 """What is there is not measured again, what differs is set aside, and no row stands twice."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,9 @@ from energylens import data, energy, measure, models, ranges, table
 from energylens.attacks import PGD
 from energylens.errors import UserError
 from energylens.options import Keep, Place
+from energylens.progress import Watch
+from energylens.todo import Todo
+from energylens.work import Worker
 
 
 def test_the_same_command_measures_nothing_again(toy, tmp_path):
@@ -109,6 +113,19 @@ def test_keeping_more_never_doubles_a_row(toy, tmp_path):
     run(toy.override(samples=12), tmp_path / "longer")
     with pytest.raises(UserError, match="was measured without --keep-logits; ask for --samples 12"):
         measure.run(toy, "test", Place(tables=tmp_path / "longer" / "tables"), Keep(keep_logits=True))
+
+
+def test_a_longer_shard_of_another_probe_that_kept_less_fails_alone(toy, tmp_path):
+    """It was written after this probe had planned."""
+    ready = measure.prepared(toy, "test", Place(tables=tmp_path / "tables"), Keep(keep_logits=True))
+    tasks = [task for made in ready.plans() for task in made.tasks]
+    run(toy.override(samples=10), tmp_path)
+    nobody = SimpleNamespace(take=lambda *where: True)
+    todo = Todo(tasks, ready.planner, nobody, Watch())
+    for _ in tasks:
+        outcome = Worker(ready.job, "cpu").attempt(todo.take(), lambda images: None)
+        assert outcome.reason.endswith("-0-10.parquet was measured without --keep-logits; ask for --samples 10")
+    assert not todo
 
 
 @pytest.mark.parametrize("share", [0, 0.5])

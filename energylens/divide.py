@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from energylens.atomic import sync
 from energylens.compact import HIDDEN, OWN, images_of, restore, rows_of
 from energylens.errors import UserError, first_line
-from energylens.shards import Part, check_whole, described, write_images
+from energylens.shards import Part, check_whole, described, pieces, write_images
 from energylens.swap import link, swap
 
 Piece = tuple[Part, dict[str, Any]]
@@ -31,14 +31,14 @@ def divide(part: Part, points: Path) -> None:
     """
     where, about = part.path.parent, check_whole(part)
     new, old = (points / HIDDEN / side / where.relative_to(points) for side in ("new", "old"))
-    pieces = list(_pieces(part, new, about))
-    gone = {part.path.name, *(piece.path.name for piece, _ in pieces)}
+    made = list(_pieces(part, new, about))
+    gone = {part.path.name, *(piece.path.name for piece, _ in made)}
     has_images = "keep_images" in about["kept"] and part.images.exists()
     if has_images:
         gone.add(part.images.name)
     try:
         shutil.copytree(where, new, symlinks=True, ignore=lambda *_: gone, copy_function=link)
-        _write(part, pieces, images_of(part) if has_images else None)
+        _write(part, made, images_of(part) if has_images else None)
         sync(new)
         swap(new, where, old)
     except (OSError, pa.ArrowException) as error:
@@ -50,10 +50,10 @@ def divide(part: Part, points: Path) -> None:
         restore(points)
 
 
-def _write(part: Part, pieces: list[Piece], images: np.ndarray | None) -> None:
+def _write(part: Part, made: list[Piece], images: np.ndarray | None) -> None:
     rows = rows_of(part)
     samples = rows["sample"].unique()
-    for piece, about in pieces:
+    for piece, about in made:
         place = slice(piece.start - part.start, piece.stop - part.start)
         mine = rows.filter(pc.is_in(rows["sample"], samples[place]))
         pq.write_table(described(mine, about | {"rows": len(mine)}), piece.path, write_page_checksum=True)
@@ -64,13 +64,10 @@ def _write(part: Part, pieces: list[Piece], images: np.ndarray | None) -> None:
 
 
 def _pieces(part: Part, new: Path, about: dict[str, Any]) -> Iterator[Piece]:
-    """The shards, without what others before them have, and the provenance of each."""
+    """The shards, and the provenance of each."""
     common = {name: value for name, value in about.items() if name not in ("joined", *OWN)}
-    position = part.start
-    for own in sorted(about["joined"], key=lambda one: (one["start"], -one["stop"])):
-        start, stop = max(position, own["start"]), own["stop"]
-        if start < stop:
-            path = new / f"part-{part.key}-{start}-{stop}.parquet"
-            mine = {name: own[name] for name in OWN if name in own}
-            yield Part(path, part.key, start, stop), common | mine | {"start": start}
-            position = stop
+    for piece in pieces(part, about):
+        start, stop = piece["start"], piece["stop"]
+        path = new / f"part-{part.key}-{start}-{stop}.parquet"
+        mine = {name: piece[name] for name in OWN if name in piece}
+        yield Part(path, part.key, start, stop), common | mine | {"start": start}

@@ -33,6 +33,7 @@ def _lines(ready: Run) -> Iterator[str]:
     plans = ready.plans()
     for made in plans:
         yield from (f"would be {move.why}" for move in made.moves)
+        yield from (f"would be divided: {part.path.relative_to(ready.points)}" for part in made.divided)
     tasks = [task for made in plans for task in made.tasks]
     clock = _Clock(ready)
     for made in plans:

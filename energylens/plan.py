@@ -12,7 +12,7 @@ from energylens.errors import UserError
 from energylens.options import Keep, Place
 from energylens.ranges import cut, gaps
 from energylens.recipe import Recipe
-from energylens.shards import Broken, Part, check_whole
+from energylens.shards import Broken, Part, check_whole, pieces
 
 ASIDE = "_aside"
 BROKEN = "_broken-"
@@ -75,7 +75,7 @@ class Plan:
 
     subject: Subject
     there: dict[str, int] = field(default_factory=dict)
-    """attack -> images measured"""
+    """attack -> images measured, but for those that are to be measured again"""
     seconds: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     """attack -> images and seconds of the shards that were measured on this device"""
     tasks: list[Task] = field(default_factory=list)
@@ -127,8 +127,8 @@ class Planner:
         made.tasks.sort(key=lambda task: (task.start, task.stop, order.index(task.attack)))
         return made
 
-    def lacks(self, part: Part, about: dict[str, Any], attack: Attack | None) -> bool:
-        """Whether a shard is to be measured again in its place: it lacks what is to be kept, or images of a batch.
+    def lacks(self, part: Part, about: dict[str, Any], attack: Attack | None) -> list[dict[str, Any]]:
+        """What of a shard is to be measured again in its place, as it lacks what is to be kept, or images of a batch.
 
         Raises:
             UserError: it lacks what is to be kept, and is longer than what is asked for.
@@ -139,17 +139,16 @@ class Planner:
         if missing and part.stop > len(self.images):
             option = f"--{missing[0].replace('_', '-')}"
             raise UserError(f"{part.path} was measured without {option}; ask for --samples {part.stop}")
-        return bool(missing) or self._cut_short(part, about, attack)
+        return [piece for piece in pieces(part, about) if missing or self._cut_short(piece, attack)]
 
-    def _cut_short(self, part: Part, about: dict[str, Any], attack: Attack | None) -> bool:
-        """Whether its last batch had fewer images than that batch has now, in an attack whose numbers depend on it."""
+    def _cut_short(self, piece: dict[str, Any], attack: Attack | None) -> bool:
+        """Whether its last batch had fewer images than it has now, in an attack whose numbers depend on it."""
         if attack is None or not attack.batch:
             return False
-        for piece in about.get("joined", [{"stop": part.stop} | about]):
-            full = math.ceil(piece["stop"] / attack.batch) * attack.batch
-            if piece.get("selected", piece["stop"]) < min(full, len(self.images)):
-                return True
-        return False
+        stop, total = piece["stop"], len(self.images)
+        if "selected" not in piece and piece["start"] % attack.batch and stop <= total:
+            return True  # of older versions, which began a batch there
+        return piece.get("selected", stop) < min(math.ceil(stop / attack.batch) * attack.batch, total)
 
     def rest(self, task: Task) -> list[Task]:
         """What of a task is missing now, after another probe may have been at it.
@@ -203,20 +202,22 @@ class Planner:
         subject, total, name = made.subject, len(self.images), attack.name if attack else table.NATURAL
         device = self.place.where.split(":")[0]
         batch = None
+        whole: list[tuple[int, int]] = []
         for part, about in found:
             if about["software"]["device"].split(":")[0] == device:
                 batch = about["batch"]
                 made.seconds.setdefault(name, []).append((part.stop - part.start, about.get("seconds", 0.0)))
-            if self.lacks(part, about, attack):
-                if len(about.get("joined", ())) > 1:
-                    home = folder(self.points, Task(subject, attack, 0, 0))
-                    made.divided.append(part._replace(path=home / part.path.name))
-                made.tasks.append(Task(subject, attack, part.start, part.stop, batch, True, self._keeping(about)))
+            lacking = [(piece["start"], piece["stop"]) for piece in self.lacks(part, about, attack)]
+            if lacking and len(about.get("joined", ())) > 1:
+                home = folder(self.points, Task(subject, attack, 0, 0))
+                made.divided.append(part._replace(path=home / part.path.name))
+            kept = self._keeping(about)
+            made.tasks += [Task(subject, attack, start, stop, batch, True, kept) for start, stop in lacking]
+            whole += gaps([(0, part.start), *lacking], part.stop, part.stop)
         have = [(part.start, part.stop) for part, _ in found]
-        missing = list(cut(gaps(have, total, self.place.shard), self._last_batch(attack)))
-        made.there[name] = total - sum(stop - start for start, stop in missing)
-        kept = tuple(self.kept)
-        made.tasks += [Task(subject, attack, start, stop, batch, kept=kept) for start, stop in missing]
+        missing = cut(gaps(have, total, self.place.shard), self._last_batch(attack))
+        made.there[name] = total - sum(stop - start for start, stop in gaps(whole, total, total))
+        made.tasks += [Task(subject, attack, start, stop, batch, kept=tuple(self.kept)) for start, stop in missing]
 
     def _last_batch(self, attack: Attack | None) -> int:
         """Where a batch begins that more images of the data would fill: it is a shard of its own."""

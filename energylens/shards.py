@@ -170,6 +170,22 @@ def check_whole(part: Part) -> dict[str, Any]:
     return about
 
 
+def pieces(part: Part, about: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a file was joined from, in its order: of each the images that none before it has, and what is told of it.
+
+    Args:
+        part: the file.
+        about: its provenance.
+    """
+    made, position = [], part.start
+    for own in about.get("joined", [about | {"start": part.start, "stop": part.stop}]):
+        start = max(position, own["start"])
+        if start < own["stop"]:
+            made.append(own | {"start": start})
+            position = own["stop"]
+    return made
+
+
 def _footer(path: Path) -> pq.FileMetaData:
     try:
         footer = pq.read_metadata(path)

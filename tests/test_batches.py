@@ -1,14 +1,18 @@
 """Attacks whose points depend on the batch: whatever was measured before, the numbers are those of one run."""
 
+import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from probing import files, recipe
 
-from energylens import attacks, compact, measure
+from energylens import attacks, compact, estimate, measure
 from energylens.attacks import APGD
 from energylens.options import Keep, Place
 from energylens.recipe import Recipe
@@ -94,3 +98,32 @@ def test_images_of_a_shorter_run_do_not_lie_beside_rows_that_keep_none(toy, tmp_
     np.savez(stale, images=np.zeros((3, 1)))
     table(toy, tmp_path, 12)
     assert not stale.exists()
+
+
+def test_of_a_joined_file_the_last_batch_alone_is_foretold_as_missing(toy, tmp_path, capsys):
+    table(toy, tmp_path, 11, shard=4)
+    compact.compact(tmp_path / "tables" / "test" / "points", say=lambda line: None)
+    capsys.readouterr()
+    estimate.show(replace(toy, samples=12), "test", Place(tables=tmp_path / "tables", shard=4))
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [line[:3] for line in lines[1:2]] == [["would", "be", "divided:"]]
+    assert re.fullmatch(r"model=toy/attack=mean.*/part-\w+-0-11\.parquet", lines[1][3])
+    assert [line[2:5] for line in lines[3:5]] == [["11", "1", "1"], ["8", "4", "2"]]  # natural, and 8-11 with 11-12
+
+
+def test_what_older_versions_began_within_a_batch_is_measured_again(toy, tmp_path):
+    """They did not record how many images were selected, and began a batch where the shard before it ended."""
+    once = table(toy, tmp_path / "once", 8)
+    table(toy, tmp_path / "old", 6, 8)
+    for path in files(tmp_path / "old"):
+        rows = pq.ParquetFile(path).read()
+        about = json.loads(rows.schema.metadata[b"energylens"])
+        del about["selected"]
+        energy = rows.schema.get_field_index("energy")
+        if about["start"] == 6:
+            rows = rows.set_column(
+                energy, rows.schema.field(energy), pa.array([0.0] * len(rows), rows.schema.field(energy).type)
+            )
+        pq.write_table(rows.replace_schema_metadata({"energylens": json.dumps(about)}), path)
+    attacked = once["attack"] != "natural"
+    pd.testing.assert_frame_equal(table(toy, tmp_path / "old", 8)[attacked], once[attacked])

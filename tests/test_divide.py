@@ -44,6 +44,18 @@ def test_the_shards_are_those_that_were_joined(tmp_path, steps):
     assert names(tmp_path) == ["_lock", "model=m"]
 
 
+def test_what_overlaps_is_of_the_shard_that_its_rows_are_of(tmp_path):
+    """A joined file of 0-3 and 3-9 is joined again with 2-5, of which it has all."""
+    for number, (start, stop) in enumerate(((0, 3), (3, 9), (2, 5))):
+        write(tmp_path, start=start, stop=stop, batch=100 + number)
+        if number:
+            join(tmp_path)
+    (joined,) = table.parts(table.folder(tmp_path, "m", "pgd"))
+    divide.divide(joined, tmp_path)
+    found = [(part.start, part.stop, table.check_whole(part)["batch"]) for part in table.parts(joined.path.parent)]
+    assert found == [(0, 3, 100), (3, 9, 101)]
+
+
 def test_images_beside_a_file_that_has_none_stay(tmp_path):
     joined = fill(tmp_path, keep=[])
     joined.images.write_bytes(b"of old")

@@ -3,7 +3,10 @@
 As where files are joined, a hidden folder and the table's change places, so that no row is ever lost or there twice.
 """
 
+import math
 import shutil
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,9 +17,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from energylens.atomic import sync
-from energylens.compact import HIDDEN, OWN, images_of, restore, rows_of
+from energylens.compact import HIDDEN, OWN, restore, rows_of
 from energylens.errors import UserError, first_line
-from energylens.shards import Part, check_whole, described, pieces, write_images
+from energylens.shards import Part, broken, check_whole, described, pieces, write_images
 from energylens.swap import link, swap
 
 Piece = tuple[Part, dict[str, Any]]
@@ -38,7 +41,7 @@ def divide(part: Part, points: Path) -> None:
         gone.add(part.images.name)
     try:
         shutil.copytree(where, new, symlinks=True, ignore=lambda *_: gone, copy_function=link)
-        _write(part, made, images_of(part) if has_images else None)
+        _write(part, made, _images(part, made) if has_images else None)
         sync(new)
         swap(new, where, old)
     except (OSError, pa.ArrowException) as error:
@@ -50,7 +53,7 @@ def divide(part: Part, points: Path) -> None:
         restore(points)
 
 
-def _write(part: Part, made: list[Piece], images: np.ndarray | None) -> None:
+def _write(part: Part, made: list[Piece], images: Iterator[np.ndarray] | None) -> None:
     rows = rows_of(part)
     samples = rows["sample"].unique()
     for piece, about in made:
@@ -60,7 +63,22 @@ def _write(part: Part, made: list[Piece], images: np.ndarray | None) -> None:
         check_whole(piece)
         sync(piece.path)
         if images is not None:
-            write_images(images[place], piece.path.parent, piece.start, piece.stop, part.key)
+            write_images(next(images), piece.path.parent, piece.start, piece.stop, part.key)
+
+
+def _images(part: Part, made: list[Piece]) -> Iterator[np.ndarray]:
+    """The kept images of each shard, one after the other, as all may not fit into memory."""
+    try:
+        with zipfile.ZipFile(part.images) as archive, archive.open("images.npy") as file:
+            np.lib.format.read_magic(file)
+            shape, _, kind = np.lib.format.read_array_header_1_0(file)
+            if shape[0] != part.stop - part.start:
+                raise ValueError(f"{shape[0]} images")
+            for piece, _ in made:
+                mine = (piece.stop - piece.start, *shape[1:])
+                yield np.frombuffer(file.read(math.prod(mine) * kind.itemsize), kind).reshape(mine)
+    except (OSError, ValueError, EOFError, KeyError, zlib.error, zipfile.BadZipFile) as error:
+        raise broken(part.images, error) from error
 
 
 def _pieces(part: Part, new: Path, about: dict[str, Any]) -> Iterator[Piece]:

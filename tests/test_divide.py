@@ -1,5 +1,6 @@
 """Joined files become shards again where something of them is to be measured again."""
 
+import tracemalloc
 from itertools import count
 from pathlib import Path
 
@@ -54,6 +55,26 @@ def test_what_overlaps_is_of_the_shard_that_its_rows_are_of(tmp_path):
     divide.divide(joined, tmp_path)
     found = [(part.start, part.stop, table.check_whole(part)["batch"]) for part in table.parts(joined.path.parent)]
     assert found == [(0, 3, 100), (3, 9, 101)]
+
+
+def test_kept_images_are_never_all_in_memory(tmp_path):
+    many, size = table.Part(tmp_path / f"part-{KEY}-0-64.parquet", KEY, 0, 64), 128 * 128 * 4
+    np.savez_compressed(many.images, images=np.zeros((64, 1, 128, 128), np.float32))
+    made = [(many._replace(start=start, stop=start + 8), {}) for start in range(0, 64, 8)]
+    tracemalloc.start()
+    assert [len(images) for images in divide._images(many, made)] == [8] * 8
+    assert tracemalloc.get_traced_memory()[1] < 32 * size
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("held", [8, 10])
+def test_images_that_are_not_those_of_the_name_are_named_and_nothing_is_divided(tmp_path, held):
+    joined = fill(tmp_path)
+    np.savez_compressed(joined.images, images=images(0, held))
+    before = names(joined.path.parent)
+    with pytest.raises(UserError, match=r"_images-.*-0-9\.npz cannot be read \(.*\d+ images\); delete it and measure"):
+        divide.divide(joined, tmp_path)
+    assert names(joined.path.parent) == before
 
 
 def test_images_beside_a_file_that_has_none_stay(tmp_path):

@@ -9,7 +9,7 @@ import os
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,27 @@ def restore(points: Path) -> None:
         raise UserError(f"cannot clear {hidden} ({first_line(error)}); all rows are there; run it again") from error
 
 
+@contextmanager
+def replaced(where: Path, points: Path, doing: str) -> Iterator[Path]:
+    """A folder that is to be built; behind the block it takes the place of another one, which is deleted.
+
+    Raises:
+        UserError: the disk is full or read-only; then all stays.
+    """
+    new, old = (points / HIDDEN / side / where.relative_to(points) for side in ("new", "old"))
+    try:
+        yield new
+        sync(new)
+        swap(new, where, old)
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(
+            f"cannot {doing} ({first_line(error)}); no row is lost: "
+            "make room, or make the folder writable, and run it again"
+        ) from error
+    finally:
+        restore(points)
+
+
 def _runs(where: Path) -> list[Run]:
     """The shards of a folder, those together that will be one file; empty if each stays alone."""
     found = parts(where)
@@ -114,17 +135,8 @@ def _runs(where: Path) -> list[Run]:
 
 def _join(points: Path, where: Path, runs: list[Run]) -> tuple[int, int]:
     """How many files a folder had, and has."""
-    new, old = (points / HIDDEN / side / where.relative_to(points) for side in ("new", "old"))
-    try:
+    with replaced(where, points, f"join the files of {where}") as new:
         _build(where, new, [run for run in runs if len(run) > 1])
-        swap(new, where, old)
-    except (OSError, pa.ArrowException) as error:
-        raise UserError(
-            f"cannot join the files of {where} ({first_line(error)}); no row is lost: "
-            "make room, or make the folder writable, and run it again"
-        ) from error
-    finally:
-        restore(points)
     return sum(map(len, runs)), len(runs)
 
 
@@ -146,7 +158,6 @@ def _build(where: Path, new: Path, runs: list[Run]) -> None:
         if _has_images(run):
             _join_images(run, joined)
             sync(joined.images)
-    sync(new)
 
 
 def _joined(run: Run, new: Path) -> Part:

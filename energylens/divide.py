@@ -12,15 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from energylens.atomic import sync
-from energylens.compact import HIDDEN, OWN, restore, rows_of
-from energylens.errors import UserError, first_line
+from energylens.compact import OWN, replaced, rows_of
 from energylens.shards import Part, broken, check_whole, described, pieces, write_images
-from energylens.swap import link, swap
+from energylens.swap import link
 
 Piece = tuple[Part, dict[str, Any]]
 """a shard to be, with its provenance but for the number of its rows"""
@@ -33,24 +31,14 @@ def divide(part: Part, points: Path) -> None:
         UserError: it cannot be read, or the disk is full or read-only; then it stays.
     """
     where, about = part.path.parent, check_whole(part)
-    new, old = (points / HIDDEN / side / where.relative_to(points) for side in ("new", "old"))
-    made = list(_pieces(part, new, about))
-    gone = {part.path.name, *(piece.path.name for piece, _ in made)}
     has_images = "keep_images" in about["kept"] and part.images.exists()
-    if has_images:
-        gone.add(part.images.name)
-    try:
+    with replaced(where, points, f"divide {part.path}") as new:
+        made = list(_pieces(part, new, about))
+        gone = {part.path.name, *(piece.path.name for piece, _ in made)}
+        if has_images:
+            gone.add(part.images.name)
         shutil.copytree(where, new, symlinks=True, ignore=lambda *_: gone, copy_function=link)
         _write(part, made, _images(part, made) if has_images else None)
-        sync(new)
-        swap(new, where, old)
-    except (OSError, pa.ArrowException) as error:
-        raise UserError(
-            f"cannot divide {part.path} ({first_line(error)}); no row is lost: "
-            "make room, or make the folder writable, and run it again"
-        ) from error
-    finally:
-        restore(points)
 
 
 def _write(part: Part, made: list[Piece], images: Iterator[np.ndarray] | None) -> None:

@@ -102,7 +102,7 @@ def test_killed_at_any_moment_no_row_is_lost_or_doubled(tmp_path, monkeypatch, e
                 raise Gone
 
         with monkeypatch.context() as patched:
-            patched.setattr(divide, "restore", lambda points: None)
+            patched.setattr(compact, "restore", lambda points: None)
             arm(die, patched.setattr)
             try:
                 divide.divide(joined, points)

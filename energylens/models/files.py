@@ -3,6 +3,8 @@
 import json
 import warnings
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,7 @@ def weights(path: Path, trust: bool = False, part: str | None = None) -> State:
         UserError: missing, empty, truncated, a web page, code in it, or no state dict inside.
     """
     if path.suffix == ".safetensors" or _is_safetensors(path):
-        return state_of(_safetensors(path)[0], path, part)
+        return state_of(_safetensors(path), path, part)
     return state_of(pickled.read(path, trust), path, part)
 
 
@@ -48,23 +50,27 @@ def _is_safetensors(path: Path) -> bool:
     return len(head) == 9 and head[8:] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size
 
 
-def _safetensors(path: Path) -> tuple[State, dict[str, str]]:
+@contextmanager
+def _opened(path: Path) -> Iterator[safe_open]:
     glance(path)
     if zipfile.is_zipfile(path):
         raise UserError(f"{path} is torch's or another zip archive, not safetensors; name it .pt")
     try:
         with safe_open(path, "pt") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
+            yield file
     except UNREADABLE as error:
         raise UserError(f"{path} cannot be read as safetensors ({first_line(error)}); is it whole?") from error
 
 
+def _safetensors(path: Path) -> State:
+    with _opened(path) as file:
+        return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+
+
 def metadata(path: Path) -> dict[str, Any]:
     """What our trainers wrote into a checkpoint beside the weights: architecture, settings, accuracies."""
-    return _about(path, _safetensors(path)[1])
-
-
-def _about(path: Path, stored: dict[str, str]) -> dict[str, Any]:
+    with _opened(path) as file:
+        stored = file.metadata() or {}
     try:
         about = json.loads(stored.get("energylens", "{}"))
     except ValueError:
@@ -80,14 +86,14 @@ def own(path: Path) -> nn.Module:
     Raises:
         UserError: unreadable, or it names none, or one whose weights would come from elsewhere.
     """
-    state, stored = _safetensors(path)
-    arch = _about(path, stored).get("arch")
-    if arch is None:
+    state, text = _safetensors(path), metadata(path).get("arch")
+    if text is None:
         raise UserError(f"{path} does not say its architecture; write {path}@ARCHITECTURE{hint(state)}")
-    if "pretrained" in spec.parse(_parsed(str(arch))[0])[1]:
-        raise UserError(f"{path} names {arch}, which would download other weights; write {path}@ARCHITECTURE")
-    _check_size(path, str(arch), state)
-    return named(path, str(arch))
+    arch, part = _parsed(str(text))
+    if "pretrained" in spec.parse(arch)[1]:
+        raise UserError(f"{path} names {text}, which would download other weights; write {path}@ARCHITECTURE")
+    _check_size(path, arch, state)
+    return _built(path, arch, state_of(state, path, part))
 
 
 def says_architecture(path: Path) -> bool:
@@ -102,7 +108,7 @@ def says_architecture(path: Path) -> bool:
 def _check_size(path: Path, arch: str, state: State) -> None:
     """A small file may not have a huge network built."""
     with torch.device("meta"):
-        net = architectures.build(_parsed(arch)[0])
+        net = architectures.build(arch)
     asked, held = sum(map(Tensor.numel, net.parameters())), sum(map(Tensor.numel, state.values()))
     if asked > MOST_LACKING * held:
         raise UserError(f"{path} names {arch}, a network of {asked:,} parameters, and holds {held:,}; is it whole?")
@@ -139,8 +145,12 @@ def named(path: Path, text: str, trust: bool = False) -> nn.Module:
         UserError: unreadable, unknown architecture, or the two do not fit.
     """
     arch, part = _parsed(text)
+    return _built(path, arch, weights(path, trust, part))
+
+
+def _built(path: Path, arch: str, state: State) -> nn.Module:
+    """The network of an architecture with a file's weights."""
     name, settings = spec.parse(arch)
-    state = weights(path, trust, part)
     net = architectures.build(arch)
     problem = f"{path.name} does not fit {arch}"
     if "normalize" in settings:

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from energylens.errors import many
 from energylens.measure import ENERGIES_ONLY, Run, prepared
 from energylens.options import Keep, Place
 from energylens.plan import Plan, Task
 from energylens.progress import pair
 from energylens.rates import Rates, spoken
 from energylens.recipe import Recipe
-from energylens.shard_checks import many
 from energylens.work import USUAL, Failure, Worker
 
 ON_CPU = 16

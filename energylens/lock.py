@@ -108,6 +108,11 @@ def _place(where: Path, what: str = "") -> int:
     return int.from_bytes(hashlib.blake2s(name.encode(), digest_size=5).digest()) * ROOM + 1
 
 
+def busy(points: Path, why: str) -> UserError:
+    """What a probe is told that cannot do its work beside another one."""
+    return UserError(f"another probe is at work in {points}, {why}; wait until it ends, or take another --tables")
+
+
 @contextmanager
 def at_work(points: Path, say: Callable[[str], None]) -> Iterator[Lock]:
     """Inside, this process measures into the folder, beside others.

@@ -16,14 +16,13 @@ from energylens.atomic import check_writable
 from energylens.attacks import Attack
 from energylens.data import Data
 from energylens.divide import divide
-from energylens.errors import UserError
+from energylens.errors import UserError, many
 from energylens.models import check, identity
 from energylens.options import Keep, Place
 from energylens.plan import Plan, Planner, Subject, Task
 from energylens.progress import Watch
 from energylens.reach import measure as measure
 from energylens.recipe import Recipe
-from energylens.shard_checks import many
 from energylens.shards import Part
 from energylens.tidy import tidy
 from energylens.todo import Todo
@@ -120,10 +119,7 @@ def run(
 
 def _divide(joined: list[Part], points: Path, alone: bool) -> None:
     if not alone:
-        raise UserError(
-            f"another probe is at work in {points}, and this one would have to divide {joined[0].path}; "
-            "wait until it ends, or take another --tables"
-        )
+        raise lock.busy(points, f"and this one would have to divide {joined[0].path}")
     for part in joined:
         divide(part, points)
 
@@ -136,10 +132,7 @@ def _claim(ready: Run, locked: lock.Lock) -> None:
     where = locked.claim({where: provenance.key(ready.facts(task)) for where, task in by_folder.items()})
     if where:
         what = "other settings" if by_folder[where].attack else "another network, other images or another --record"
-        raise UserError(
-            f"another probe is at work in {ready.points}, with {what} under the name "
-            f"{where.relative_to(ready.points)}; wait until it ends, or take another --tables"
-        )
+        raise lock.busy(ready.points, f"with {what} under the name {where.relative_to(ready.points)}")
 
 
 def prepared(recipe: Recipe, analysis: str, place: Place, keep: Keep) -> Run:

@@ -5,9 +5,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from energylens.errors import many
 from energylens.plan import Plan, Task
 from energylens.rates import Pair, Rates, spoken
-from energylens.shard_checks import many
 
 EVERY = 30.0
 """seconds between two lines"""

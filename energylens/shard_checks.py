@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from energylens import provenance, row_checks
-from energylens.errors import first_line
+from energylens.errors import first_line, many
 from energylens.row_checks import Columns, Natural
 from energylens.schema import SCHEMA
 from energylens.shards import Part
@@ -171,11 +171,6 @@ class Shard:
             if out.any():
                 first = int(self.samples[out][0])
                 yield f"samples outside its name's range ({many(int(out.sum()), 'image')}, first sample {first})"
-
-
-def many(count: int, noun: str) -> str:
-    """`1 row`, `2,000 rows`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _type(schema: pa.Schema, name: str) -> pa.DataType | None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from energylens import command
-from energylens.errors import UserError, unknown
+from energylens.errors import UserError, many, unknown
 
 KINDS = ("points", "steps")
 FORMATS = ("text", "markdown", "csv")
@@ -26,7 +26,6 @@ def _group() -> None:
 def check(folder: Folder) -> None:
     """Verify all files of tables: names, columns, keys, images, energies, balls, pairs; changes nothing."""
     from energylens import verify
-    from energylens.shard_checks import many
 
     found = tables(folder)
     files = rows = wrong = notes = 0

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from energylens import lock
 from energylens.atomic import make, sync
 from energylens.errors import UserError, first_line
 from energylens.plan import Move
@@ -24,10 +25,7 @@ def tidy(moves: list[Move], points: Path, alone: bool, say: Callable[[str], None
         UserError: something is to be moved while another probe is at work, or cannot be moved.
     """
     if moves and not alone:
-        raise UserError(
-            f"another probe is at work in {points}, and this one would have {moves[0].why}; "
-            "wait until it ends, or take another --tables"
-        )
+        raise lock.busy(points, f"and this one would have {moves[0].why}")
     for kind in HALF_WRITTEN if alone else ():
         for hidden in points.glob(f"model=*/attack=*/{kind}"):
             with suppress(OSError):

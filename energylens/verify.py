@@ -13,9 +13,10 @@ import numpy as np
 import pyarrow as pa
 
 from energylens import compact
+from energylens.errors import many
 from energylens.row_checks import Columns, Natural
 from energylens.schema import NATURAL, SCHEMA, STEPS
-from energylens.shard_checks import STRANGE, Said, Shard, many
+from energylens.shard_checks import STRANGE, Said, Shard
 from energylens.shards import Part, parts
 
 SAME = ("model_sha", "data_sha", "shuffle_seed")

@@ -1,6 +1,6 @@
 """What is none of ours, where readers would take it for a part of a table."""
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 from energylens.errors import UserError
@@ -13,19 +13,27 @@ def check(points: Path) -> None:
     Raises:
         UserError: there is a foreign file or folder.
     """
-    homes = _folders(points.glob("model=*"))
-    _only(points, homes)
-    for home in homes:
-        attacks = _folders(home.glob("attack=*"))
-        _only(home, attacks)
-        for where in attacks:
-            _only(where, [part.path for part in parts(where)])
+    for home in _only(points, _models):
+        for where in _only(home, _attacks):
+            _only(where, _shards)
 
 
-def _folders(found: Iterable[Path]) -> list[Path]:
-    return [path for path in found if path.is_dir()]
+def _models(points: Path) -> list[Path]:
+    return [path for path in points.glob("model=*") if path.is_dir()]
 
 
-def _only(where: Path, ours: list[Path]) -> None:
-    for path in sorted(set(where.glob("[!._]*")) - set(ours)):
+def _attacks(home: Path) -> list[Path]:
+    return [path for path in home.glob("attack=*") if path.is_dir()]
+
+
+def _shards(where: Path) -> list[Path]:
+    return [part.path for part in parts(where)]
+
+
+def _only(where: Path, ours: Callable[[Path], list[Path]]) -> list[Path]:
+    """What is ours in a folder, in which nothing else may be."""
+    there = set(where.glob("[!._]*"))  # before ours: what another probe adds meanwhile is no stranger
+    known = ours(where)
+    for path in sorted(there - set(known)):
         raise UserError(f"{path} is nothing of ours, and readers take it for a shard; move it out of the folder")
+    return known

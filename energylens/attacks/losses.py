@@ -43,4 +43,11 @@ def margin(model, x: Tensor, y: Tensor, target: Tensor | None) -> Loss:
     return lambda logits: -energy.logit_margin(logits, y)
 
 
-LOSSES = {"ce": ce, "kl": kl, "targeted-ce": targeted_ce, "margin": margin}
+def joint(model, x: Tensor, y: Tensor, target: Tensor | None) -> Loss:
+    """E(x, y) = -f_y (Zhu et al. 2021, JEAT, arXiv:2108.09093): the half of CE that E(x) has no part in."""
+    from energylens import energy  # here, since it imports torch
+
+    return lambda logits: energy.joint(logits, y)
+
+
+LOSSES = {"ce": ce, "kl": kl, "targeted-ce": targeted_ce, "margin": margin, "joint": joint}

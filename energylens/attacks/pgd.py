@@ -17,7 +17,7 @@ from energylens.errors import UserError
 if TYPE_CHECKING:
     from torch import Tensor
 
-_KIND = {"ce": "pgd", "kl": "pgd-kl", "targeted-ce": "pgd-t", "margin": "cw-linf"}
+_KIND = {"ce": "pgd", "kl": "pgd-kl", "targeted-ce": "pgd-t", "margin": "cw-linf", "joint": "pgd-joint"}
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class PGD(Attack):
         "pgd-kl": {"loss": "kl", "start": "tiny"},
         "pgd-t": {"loss": "targeted-ce"},
         "cw-linf": {"loss": "margin"},
+        "pgd-joint": {"loss": "joint"},
     }
 
     eps: float = 8 / 255

@@ -64,9 +64,7 @@ def _epoch(net: nn.Module, objective: Objective, data: Data, settings: Settings,
     for rows in torch.randperm(len(data)).split(settings.batch):
         x, y = x_all[rows], y_all[rows]
         x_adv = attack(net, x, y, index=index_all[rows]) if attack else x
-        # Two passes, as in the public code: BatchNorm sees natural and adversarial images apart.
-        adv = net(x_adv)
-        clean = net(x) if objective.clean and attack else adv
+        clean, adv = objective.logits(net, x, x_adv)
         optimizer.zero_grad()
         objective.loss(clean, adv, y).backward()
         optimizer.step()
@@ -77,6 +75,4 @@ def _inner(objective: Objective, settings: Settings, epoch: int) -> PGD | None:
     """The inner attack of an epoch; its start noise differs from epoch to epoch."""
     if objective.inner is None:
         return None
-    start = "tiny" if objective.inner == "kl" else "uniform"
-    seed = settings.seed + 1000 * (epoch + 1)
-    return PGD(eps=settings.eps, steps=settings.attack_steps, loss=objective.inner, start=start, seed=seed)
+    return objective.inner.attack(settings.eps, settings.attack_steps, None, settings.seed + 1000 * (epoch + 1))

@@ -3,6 +3,7 @@
 import typer
 
 from energylens import command, figure, models_command, probe, table_command
+from energylens.train import command as train_command
 
 
 def app() -> typer.Typer:
@@ -10,6 +11,7 @@ def app() -> typer.Typer:
     group = command.app(help="Read robust classifiers as energy-based models.")
     group.command()(figure.figure)
     group.command()(probe.probe)
+    group.command()(train_command.train)
     group.add_typer(models_command.app, name="models")
     group.add_typer(table_command.app, name="table")
     return group

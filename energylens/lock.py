@@ -29,7 +29,8 @@ BUSY = (errno.EACCES, errno.EAGAIN)
 class Lock:
     """The lock file of one table's folder, held open: closing it would give all its locks back."""
 
-    def __init__(self, points: Path):
+    def __init__(self, points: Path, option: str = "--tables"):
+        """Of a folder, which `option` chooses."""
         self.points = points
         self.missing = ""
         """why the file system has no locks, if it has none: then all are given"""
@@ -39,7 +40,7 @@ class Lock:
             make(points)
             self.file = (points / NAME).open("a+b")
         except OSError as error:
-            raise UserError(f"cannot write {points} ({first_line(error)}); choose another one with --tables") from error
+            raise UserError(f"cannot write {points} ({first_line(error)}); choose another one with {option}") from error
 
     def share(self) -> None:
         """Be one of those at work; waits while somebody is alone."""

@@ -8,7 +8,7 @@ from pathlib import Path
 SPLITS = ("train", "test", "val", "extra")
 USUAL = {"tiny-imagenet": "val", "imagenet": "val"}
 """data sets whose test images have no labels -> the split that is meant where none is named; `test` for all others"""
-RUN = re.compile(r"(\w[\w-]*)-(digits|cifar10|cifar100|svhn|tiny-imagenet)-(small-resnet|\w+)-(\d+)")
+RUN = re.compile(r"(\w[\w-]*)-(digits|cifar10|cifar100|svhn|tiny-imagenet)-([\w+=.-]+)-(\d+)")
 """the name of a training run's folder: objective, data, architecture, seed"""
 NORMS = {"linf": "Linf", "l2": "L2"}  # as RobustBench writes them
 
@@ -43,6 +43,7 @@ def run_command(reference: str) -> str | None:
     if run is None:
         return None
     objective, data, arch, seed = run.groups()
+    arch = arch.replace("+", ":")
     folder = path.parent.parent
     where = "" if folder == Path("runs") else f" --runs {shlex.quote(str(folder))}"
     return f"python -m energylens.train {objective} --data {data} --arch {arch} --seed {seed}{where}"

@@ -63,14 +63,32 @@ def _check_sizes(settings: dict[str, Any], text: str) -> None:
         raise UserError(f"{text}: depth must be at most {DEEPEST}")
 
 
-def _named(name: str, settings: dict[str, Any], text: str) -> nn.Module:
-    library, slash, theirs = name.partition("/")
+def known_settings(text: str) -> list[str]:
+    """What can be set of a named architecture, of another library's as far as data decides it.
+
+    Raises:
+        UserError: unknown architecture.
+    """
+    name = spec.parse(text)[0]
+    library, slash, _ = name.partition("/")
     if slash:
-        return factories.build(library, theirs, settings)
+        return [setting for setting in ("channels", "classes") if setting == "classes" or library == "timm"]
+    return settings_of(_factory(name))
+
+
+def _factory(name: str) -> Callable[..., nn.Module]:
     wide = re.fullmatch(r"wrn-([0-9]{1,3})-([0-9]{1,3})", name)
     factory = partial(wide_resnet, int(wide[1]), int(wide[2])) if wide else ARCHITECTURES.get(name)
     if factory is None:
         raise unknown("architecture", name, [*ARCHITECTURES, *(f"{library}/NAME" for library in factories.LIBRARIES)])
+    return factory
+
+
+def _named(name: str, settings: dict[str, Any], text: str) -> nn.Module:
+    library, slash, theirs = name.partition("/")
+    if slash:
+        return factories.build(library, theirs, settings)
+    factory = _factory(name)
     try:
         return factory(**spec.check(settings, settings_of(factory), name))
     except (TypeError, RuntimeError) as error:

@@ -1,78 +1,200 @@
-"""The training loop, small: enough for the demo zoo on the digits."""
+"""The training loop: attack, two forward passes, a sum of terms, a step. It knows nothing of files and tables."""
 
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from energylens.attacks import PGD
-from energylens.data import Data
-from energylens.errors import unknown
+from energylens.attacks.precision import Half
+from energylens.data import Data, scaled
+from energylens.data.augment import augment
+from energylens.errors import UserError
 from energylens.models import architectures
-from energylens.train.objectives import OBJECTIVES, Objective
+from energylens.train import objectives
+from energylens.train.awp import perturbed
+from energylens.train.objectives import Objective
+from energylens.train.processes import Alone, Both, autocast
+from energylens.train.settings import Settings
+from energylens.train.state import State
+
+
+class NotFinite(UserError):
+    """The loss, or a weight, became NaN or infinite."""
 
 
 @dataclass(frozen=True)
-class Settings:
-    """The recipe of one run; the paper's optimiser, sized for the digits."""
+class Work:
+    """What an epoch is made of, beside the state."""
 
-    eps: float = 0.2
-    attack_steps: int = 5
-    epochs: int = 24
-    batch: int = 64
-    lr: float = 0.4
-    """peak of OneCycle: pct_start 0.25, momentum cycled from 0.95 to 0.85, as in the paper's code (there 0.1)"""
-    weight_decay: float = 5e-4
-    seed: int = 0
+    objective: Objective
+    data: Data
+    settings: Settings
+    processes: Alone
+    both: nn.Module
+    """the outer forward pass, `Both` or a wrapper of it"""
 
 
-def train(objective: str, arch: str, data: Data, settings: Settings | None = None) -> nn.Module:
-    """A network trained on the selected images.
+def train(name: str, arch: str, data: Data, settings: Settings | None = None) -> nn.Module:
+    """A network trained on the selected images, in this process, nothing written.
 
     Args:
-        objective: a row of OBJECTIVES.
+        name: a row of OBJECTIVES.
         arch: an architecture with its settings, `small-resnet:depth=6`.
         data: training images.
-        settings: the recipe; the defaults if None.
+        settings: the recipe; the paper's if None.
 
     Returns:
-        The network after the last epoch, in eval mode.
+        The network after the last epoch (the average of its weights, with `ema`), in eval mode.
 
     Raises:
         UserError: unknown objective or architecture.
+        NotFinite: the loss or a weight became NaN.
     """
-    if objective not in OBJECTIVES:
-        raise unknown("objective", objective, OBJECTIVES)
     settings = settings or Settings()
-    with torch.random.fork_rng():
+    objective = objectives.objective(name, settings.beta, settings.der)
+    state = begin(arch, objective, data, settings)
+    for _ in epochs(state, objective, data, settings):
+        pass
+    return state.result.eval()
+
+
+def begin(arch: str, objective: Objective, data: Data, settings: Settings, device: torch.device | str = "cpu") -> State:
+    """A network with fresh weights, which come from the seed, and all that belongs to it.
+
+    Raises:
+        UserError: unknown architecture.
+    """
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        net = architectures.build(arch).to(memory_format=torch.channels_last).train()
-        steps = -(-len(data) // settings.batch)
-        optimizer = torch.optim.SGD(net.parameters(), settings.lr, momentum=0.9, weight_decay=settings.weight_decay)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, settings.lr, epochs=settings.epochs, steps_per_epoch=steps, pct_start=0.25
-        )
-        for epoch in range(settings.epochs):
-            _epoch(net, OBJECTIVES[objective], data, settings, epoch, optimizer, schedule)
-    return net.eval()
+        net = architectures.build(arch).to(device)
+        if settings.channels_last:
+            net = net.to(memory_format=torch.channels_last)
+        return State(net, objective, data, settings)
 
 
-def _epoch(net: nn.Module, objective: Objective, data: Data, settings: Settings, epoch: int, optimizer, schedule):
-    attack = _inner(objective, settings, epoch)
-    x_all, y_all, index_all = data.batch(0, len(data))
-    x_all = x_all.contiguous(memory_format=torch.channels_last)
-    for rows in torch.randperm(len(data)).split(settings.batch):
-        x, y = x_all[rows], y_all[rows]
-        x_adv = attack(net, x, y, index=index_all[rows]) if attack else x
-        clean, adv = objective.logits(net, x, x_adv)
-        optimizer.zero_grad()
-        objective.loss(clean, adv, y).backward()
-        optimizer.step()
-        schedule.step()
+def epochs(
+    state: State, objective: Objective, data: Data, settings: Settings, processes: Alone | None = None
+) -> Iterator[dict[str, float]]:
+    """Train on to the last epoch. Random numbers depend on (seed, epoch) alone, so a run can go on anywhere.
+
+    Args:
+        state: where to go on; changed in place.
+        objective: what is minimised.
+        data: training images.
+        settings: the recipe.
+        processes: those that train together; this one alone if None.
+
+    Yields:
+        After each epoch its mean loss, that of each term, accuracies on the batches as they were trained on
+        (train mode), and the last rate and momentum.
+
+    Raises:
+        NotFinite: the loss or a weight became NaN or infinite.
+    """
+    processes = processes or Alone()
+    both = processes.wrap(Both(state.net, objective))
+    forked = [processes.device] if processes.device.type == "cuda" else []
+    while state.epoch < settings.epochs:
+        plain = state.epoch < burn_in(objective, settings)
+        work = Work(objective.plain if plain else objective, data, settings, processes, both)
+        with torch.random.fork_rng(devices=forked):
+            key = np.random.SeedSequence((settings.seed, state.epoch, processes.rank))
+            torch.manual_seed(int(key.generate_state(1)[0]))
+            numbers = _epoch(state, work)
+        state.epoch += 1
+        yield numbers
 
 
-def _inner(objective: Objective, settings: Settings, epoch: int) -> PGD | None:
-    """The inner attack of an epoch; its start noise differs from epoch to epoch."""
+def burn_in(objective: Objective, settings: Settings) -> int:
+    """Epochs in which all weights are 1."""
+    return round(objective.burn_in * settings.epochs) if settings.burn_in is None else settings.burn_in
+
+
+def _epoch(state: State, work: Work) -> dict[str, float]:
+    state.net.train()
+    sums: dict[str, Tensor] = {}
+    for step, rows in enumerate(state.batches(work.data)):
+        numbers = _step(state, work, rows)
+        _check_finite(numbers, state, f"epoch {state.epoch + 1}, step {step + 1}")
+        for name, value in numbers.items():
+            sums[name] = sums.get(name, torch.zeros_like(value)) + value * len(rows)
+    if broken := state.broken():
+        raise NotFinite(f"{broken} became NaN or infinite in epoch {state.epoch + 1}, step {step + 1}")
+    group = state.optimizer.param_groups[0]
+    means = {name: float(work.processes.average(value)) / len(work.data) for name, value in sums.items()}
+    return means | {"lr": group["lr"], "momentum": group["betas"][0] if "betas" in group else group["momentum"]}
+
+
+def _step(state: State, work: Work, rows: Tensor) -> dict[str, Tensor]:
+    """One update; returns the loss, its terms, and accuracies."""
+    objective, settings, net = work.objective, work.settings, state.net
+    x, y, index = batch(work.data, work.processes.share(rows), settings, state.epoch, work.processes.device)
+    x_adv = attacked(net, objective, settings, state.epoch, x, y, index)
+    mean = work.processes.mean(len(rows))
+    seen: dict[str, Tensor] = {}
+
+    def parts(both: Callable) -> dict[str, Tensor]:
+        with autocast(x.device, settings.precision):
+            clean, adv = (logits.float() for logits in both(x, x_adv))
+        seen.update({"train_clean": clean} if objective.clean else {})
+        seen.update({"train_robust": adv} if objective.inner else {})
+        return objective.parts(clean, adv, y, mean, settings.normalize)
+
+    with _worst_weights(state, work, parts):
+        made = parts(work.both)
+        loss = torch.stack(list(made.values())).sum()
+        state.optimizer.zero_grad()
+        work.processes.backward(loss)
+    state.update()
+    numbers = {"loss": loss, **made}
+    right = {name: mean((logits.argmax(1) == y).float()) for name, logits in seen.items()}
+    return {name: value.detach() for name, value in (numbers | right).items()}
+
+
+def batch(
+    data: Data, rows: Tensor, settings: Settings, epoch: int, device: torch.device
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Images [B, C, H, W] in [0, 1] as they are trained on, labels [B], places in the split [B]."""
+    index = torch.from_numpy(data.index)[rows]
+    pixels = data.pixels(index, device)
+    x = scaled(augment(pixels, index, settings.seed, epoch) if settings.augment else pixels)
+    layout = torch.channels_last if settings.channels_last else torch.contiguous_format
+    return x.contiguous(memory_format=layout), data.labels[index].to(device), index
+
+
+def attacked(
+    net: nn.Module, objective: Objective, settings: Settings, epoch: int, x: Tensor, y: Tensor, index: Tensor
+) -> Tensor:
+    """The points of the training attack, found in eval mode; the images themselves for an objective without one.
+
+    Start noise depends on (seed, epoch, place in the split).
+    """
     if objective.inner is None:
-        return None
-    return objective.inner.attack(settings.eps, settings.attack_steps, None, settings.seed + 1000 * (epoch + 1))
+        return x
+    seed = settings.seed + 1000 * (epoch + 1)
+    attack = objective.inner.attack(settings.eps, settings.attack_steps, settings.step_size, seed)
+    return attack(Half(net) if settings.precision == "bf16" else net, x, y, index=index)
+
+
+def _worst_weights(state: State, work: Work, parts: Callable):
+    """AWP's ascent in the weights, where it is asked for and has begun."""
+    settings = work.settings
+    if not settings.awp or state.epoch < settings.awp_warmup:
+        return nullcontext()
+    alone = Both(state.net, work.objective)
+    return perturbed(
+        state.net,
+        lambda: torch.stack(list(parts(alone).values())).sum(),
+        settings.awp,
+        work.processes.average if work.processes.size > 1 else None,
+    )
+
+
+def _check_finite(numbers: dict[str, Tensor], state: State, where: str) -> None:
+    if bool(numbers["loss"].isfinite()):
+        return
+    terms = [name for name, value in numbers.items() if name != "loss" and not value.isfinite()]
+    raise NotFinite(f"the loss became {float(numbers['loss'])} in {where} ({', '.join(terms)})")

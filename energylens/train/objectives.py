@@ -8,13 +8,12 @@ from torch import Tensor, nn
 
 from energylens.attacks import PGD
 from energylens.errors import UserError, unknown
+from energylens.train.settings import NORMALIZE
 from energylens.train.terms import PerImage, boosted_ce, ce_adv, ce_clean, der, kl
 from energylens.train.weights import mail, ones, unsure, weat
 
 Mean = Callable[[Tensor], Tensor]
 """[B] -> a scalar; of several processes, the mean over all their images"""
-NORMALIZE = ("none", "mean1")
-"""none: weights as published; mean1: divided by their mean over the batch, which is detached"""
 
 
 @dataclass(frozen=True)

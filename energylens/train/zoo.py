@@ -15,9 +15,11 @@ from energylens import data as datasets
 from energylens.atomic import whole
 from energylens.attacks import PGD
 from energylens.data import Data
-from energylens.train.loop import Settings, train
+from energylens.train.loop import train
+from energylens.train.settings import PRESETS, Settings
 
-FULL, HALF, STANDARD = Settings(), Settings(eps=0.1, epochs=16), Settings(epochs=12)
+FULL = Settings(**PRESETS["demo"] | {"seed": 0})
+HALF, STANDARD = dataclasses.replace(FULL, eps=0.1, epochs=16), dataclasses.replace(FULL, epochs=12)
 ZOO = {
     "sat": ("sat", 6, FULL),
     "trades": ("trades", 6, FULL),

@@ -1,0 +1,132 @@
+"""`python -m energylens.train`: train networks, one after the other, each in a folder of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from energylens import command, options, spec
+from energylens.errors import UserError, many
+from energylens.train import settings as recipes
+from energylens.train.settings import Settings
+
+app = command.app()
+
+
+def _option(field: dataclasses.Field, kind: Any) -> tuple[str, Any, Any]:
+    """A setting as an option that may be left out."""
+    says: dict[str, Any] = {"help": field.metadata["help"]}
+    if float in (kind, *getattr(kind, "__args__", ())):
+        says |= {"parser": spec.number, "metavar": "NUMBER"}
+    return field.name, Annotated[kind | None, typer.Option(**says)], None
+
+
+_KINDS = get_type_hints(Settings)
+Changes = dataclasses.make_dataclass(
+    "Changes",
+    [_option(field, _KINDS[field.name]) for field in dataclasses.fields(Settings) if field.name != "seed"],
+    frozen=True,
+)
+"""a user's changes of a preset: every field of Settings, None where it is not given"""
+
+
+@dataclass(frozen=True)
+class What:
+    """What to train, beside the recipe."""
+
+    data: Annotated[str, typer.Option(help="Training images: digits, cifar10, ..., FILE.npz, a folder.")] = "digits"
+    arch: Annotated[str | None, typer.Option(help="resnet18 for preset paper, small-resnet for demo if not given.")] = (
+        None
+    )
+    preset: Annotated[
+        str | None, typer.Option(metavar="paper|demo", help="demo on the digits, paper elsewhere if not given.")
+    ] = None
+    seed: Annotated[list[int] | None, typer.Option(help="Seed; repeat for several networks; 1 if not given.")] = None
+    samples: Annotated[int | None, typer.Option(help="Train on the first N images; all if not given.")] = None
+    shuffle_seed: Annotated[int | None, typer.Option(min=0, help="Draw these images with this seed instead.")] = None
+    synthetic: Annotated[
+        str | None, typer.Option(help="Images that --select best-synthetic looks at: FILE.npz with image, label.")
+    ] = None
+    name: Annotated[
+        str | None, typer.Option(help="Folder's name before the seed; OBJECTIVE-DATA-ARCH if not given.")
+    ] = None
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What is measured and shown while training."""
+
+    energies_every: Annotated[
+        int | None, typer.Option(min=0, help="Epochs between two tables of energies; a tenth of all; 0 for none.")
+    ] = None
+    energies_samples: Annotated[
+        int | None, typer.Option(min=1, help="The first N images of each split; all if not given.")
+    ] = None
+    test: Annotated[str | None, typer.Option(help="Test images; the test split of --data if not given.")] = None
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where runs and images lie, and what trains."""
+
+    runs: Annotated[Path, typer.Option(help="Folder of the training runs.")] = Path("runs")
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of the data sets; $ENERGYLENS_DATA if not given.")] = (
+        None
+    )
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; an accelerator if there is one.")] = None
+
+
+@app.command()
+@options.expand
+def train(
+    what: What,
+    changes: Changes,  # type: ignore[valid-type]
+    watched: Watched,
+    where: Where,
+    objective: Annotated[list[str], typer.Argument(help="sat, trades, weat-adv, ...; several, or all.")],
+) -> None:
+    """Train networks; the same command again goes on where a run was killed, and leaves finished ones alone."""
+    from energylens.train import course, prepare, show
+    from energylens.train.processes import Alone
+
+    place = prepare.Place(where.runs, where.data_dir, options.Files(device=where.device).where)
+    energies = prepare.Energies(watched.energies_every, watched.energies_samples, watched.test)
+    ready = [prepare.prepared(run, place, energies) for run in runs(objective, what, dataclasses.asdict(changes))]
+    failed = []
+    for one in ready:
+        try:
+            with show.shown(one) as advance:
+                course.train(one, Alone(place.device), advance)
+        except UserError as error:
+            failed.append(str(error))
+            print(f"failed: {error}", flush=True)
+    if failed:
+        raise UserError(f"{len(failed)} of {many(len(ready), 'run')} failed; {failed[0]}")
+
+
+def runs(objectives: list[str], what: What, changes: dict[str, Any]) -> list[Any]:
+    """Each objective with each seed.
+
+    Raises:
+        UserError: unknown objective or preset, or a setting that is refused.
+    """
+    from energylens.train.objectives import OBJECTIVES
+    from energylens.train.prepare import trained_on
+    from energylens.train.runs import Run
+
+    wanted = list(dict.fromkeys(OBJECTIVES if objectives == ["all"] else objectives))
+    if what.name and len(wanted) > 1:
+        raise UserError(f"--name {what.name} names the runs of one objective; leave it out, or train one")
+    preset = what.preset or recipes.preset_of(what.data)
+    made = []
+    for objective in wanted:
+        for seed in dict.fromkeys(what.seed or [1]):
+            settings = recipes.recipe(preset, objective, what.data, seed=seed, **changes)
+            arch = what.arch or recipes.ARCHITECTURES[preset]
+            chosen = (what.samples, what.shuffle_seed, what.synthetic, what.name)
+            made.append(Run(objective, trained_on(what.data), arch, settings, *chosen))
+    return made

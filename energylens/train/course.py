@@ -1,0 +1,118 @@
+"""One run from its start, or from where it was killed, to its end, in its folder.
+
+After each epoch come, in this order: energies, the best checkpoint, metrics, the state. A run that is killed goes
+on from its last state, and does again what came after it: the same, since nothing of an epoch depends on what was
+before but the state.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from energylens.errors import UserError
+from energylens.train import checkpoints, loop, select
+from energylens.train.prepare import Ready
+from energylens.train.processes import Alone
+from energylens.train.runs import BEST, LAST, STATE
+from energylens.train.state import State
+
+Row = dict[str, Any]
+
+
+@dataclass
+class Course:
+    """How far a run is: its state, and what was told of it."""
+
+    ready: Ready
+    state: State
+    processes: Alone
+    rows: list[Row] = field(default_factory=list)
+    """of the metrics"""
+    best: float = -1.0
+    """highest accuracy of the selection so far"""
+
+    def save(self) -> None:
+        """Its state, to go on from."""
+        saved = {"state": self.state.state_dict(), "rows": self.rows, "best": self.best}
+        checkpoints.save_state(self.ready.folder.path, saved)
+
+    def resume(self) -> None:
+        """Go on from what was saved, if anything was."""
+        saved = checkpoints.load_state(self.ready.folder.path, self.processes.device)
+        if saved is not None:
+            order = saved["state"]
+            order["order"] = order["order"].cpu()
+            self.state.load_state_dict(order)
+            self.rows, self.best = saved["rows"], saved["best"]
+
+
+def train(ready: Ready, processes: Alone, advance: Callable[[Row, int], None] = lambda row, epochs: None) -> None:
+    """Train to the end; what is there already is not trained again.
+
+    Args:
+        ready: the run.
+        processes: those that train together.
+        advance: told of each epoch: its row of metrics, and how many there are.
+
+    Raises:
+        UserError: another process trains in the folder, the disk is full, or a file in it is broken.
+        NotFinite: the loss or a weight became NaN; the state of the last good epoch is kept.
+    """
+    if ready.folder.done:
+        return
+    with ready.folder.mine():
+        if ready.folder.about() is None:
+            ready.folder.write_about(ready.facts)
+        _train(ready, processes, advance)
+
+
+def _train(ready: Ready, processes: Alone, advance: Callable[[Row, int], None]) -> None:
+    settings = ready.run.settings
+    state = loop.begin(ready.arch, ready.objective, ready.data, settings, processes.device)
+    course = Course(ready, state, processes)
+    course.resume()
+    if course.rows:
+        advance(course.rows[-1], settings.epochs)
+    if state.epoch == 0:
+        course.save()
+    began = time.monotonic()
+    try:
+        for numbers in loop.epochs(state, ready.objective, ready.data, settings, processes):
+            seconds, began = time.monotonic() - began, time.monotonic()
+            _after(course, numbers | {"seconds": seconds})
+            advance(course.rows[-1], settings.epochs)
+            began = time.monotonic()
+    except loop.NotFinite as error:
+        raise _stopped(ready, state, error) from error
+    checkpoints.save_weights(state.result, ready.folder.path / LAST, ready, epoch=state.epoch, selected="last")
+    (ready.folder.path / STATE).unlink()
+
+
+def _after(course: Course, numbers: Row) -> None:
+    """What is told and saved of an epoch."""
+    row: Row = {"epoch": course.state.epoch, **numbers}
+    row |= _selected(course)
+    course.rows.append(row)
+    checkpoints.save_metrics(course.ready.folder.path, course.rows)
+    course.save()
+
+
+def _selected(course: Course) -> Row:
+    """Accuracies on the images apart, if there are any; the best network so far is saved."""
+    ready, state = course.ready, course.state
+    settings, apart = ready.run.settings, ready.apart
+    if apart is None:
+        return {}
+    found = select.accuracies(state.result, apart, settings.eps)
+    row = {f"val_{name}": value for name, value in found.items()}
+    if state.epoch > settings.selects_after and found["robust"] > course.best:
+        course.best = found["robust"]
+        path = ready.folder.path / BEST
+        checkpoints.save_weights(state.result, path, ready, epoch=state.epoch, selected=settings.select, **row)
+    return row
+
+
+def _stopped(ready: Ready, state: State, error: UserError) -> UserError:
+    kept = f"the state after {state.epoch} of {ready.run.settings.epochs} epochs is kept in {ready.folder.path}"
+    return loop.NotFinite(f"{ready.run.name}: {error}; {kept}; train it anew with a lower --lr and another --name")

@@ -1,0 +1,138 @@
+"""A run with everything checked that can be before any work; writes nothing."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from energylens import data as datasets
+from energylens import references, spec
+from energylens.atomic import check_writable
+from energylens.attacks import PGD, Attack
+from energylens.data import Data
+from energylens.errors import UserError
+from energylens.models import architectures, check
+from energylens.train import objectives, select
+from energylens.train.objectives import Objective
+from energylens.train.runs import Folder, Run
+from energylens.train.weights import ones
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where runs and images lie, and what to compute with; decides no number beyond rounding."""
+
+    runs: Path = Path("runs")
+    data_dir: Path | None = None
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class Energies:
+    """What is measured of energies while training; decides no weight."""
+
+    every: int | None = None
+    """epochs between two measurements, 0 for none; a tenth of the epochs if None"""
+    samples: int | None = None
+    """the first this many images of each split; all if None"""
+    test: str | None = None
+    """reference of the test images; the test split of the data's own set if None"""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A run that can begin."""
+
+    run: Run
+    objective: Objective
+    data: Data
+    """what is trained on"""
+    apart: Data | None
+    """what the selection looks at"""
+    sets: tuple[tuple[str, Data, tuple[Attack, ...]], ...]
+    """what is measured while training: name of the split, images, attacks"""
+    every: int
+    """epochs between two measurements, 0 for none"""
+    folder: Folder
+    facts: dict[str, Any]
+
+    @property
+    def arch(self) -> str:
+        """With classes and channels of the data."""
+        return self.facts["arch"]
+
+
+def prepared(run: Run, place: Place, energies: Energies) -> Ready:
+    """Everything loaded and checked.
+
+    Raises:
+        UserError: an objective, setting, network or data set is not usable, or the folder belongs to another run.
+    """
+    settings = run.settings
+    objective = objectives.objective(run.objective, settings.beta, settings.der)
+    _check_options(run, objective)
+    data = datasets.load(run.data, data_dir=place.data_dir, samples=run.samples, shuffle_seed=run.shuffle_seed)
+    arch = complete(run.arch, data)
+    net = architectures.build(arch).eval()
+    check.usable(net, run.arch, data)
+    check.attackable(net, run.arch, data)
+    folder = Folder(place.runs / run.name)
+    check_writable(folder.path, "--runs")
+    facts = run.facts(data.sha, arch)
+    folder.check(facts, settings)
+    train, apart = data, None
+    if settings.select == "best-val":
+        train, apart = select.held_out(data, settings.val_images)
+    elif run.synthetic:
+        apart = datasets.load(run.synthetic, data_dir=place.data_dir)
+        check.usable(net, run.arch, apart)
+    every = max(1, settings.epochs // 10) if energies.every is None else energies.every
+    sets = _sets(run, objective, train, place, energies) if every else ()
+    return Ready(run, objective, train, apart, sets, every, folder, facts)
+
+
+def _check_options(run: Run, objective: Objective) -> None:
+    settings = run.settings
+    weighted = any(term.weight is not ones for term in objective.terms)
+    for option, given in (("--normalize", settings.normalize != "none"), ("--burn-in", bool(settings.burn_in))):
+        if given and not weighted:
+            raise UserError(f"{run.objective} has no weights, so {option} changes nothing; leave it out")
+    if (settings.select == "best-synthetic") != bool(run.synthetic):
+        raise UserError("--select best-synthetic and --synthetic FILE.npz go together; say both, or neither")
+
+
+def complete(arch: str, data: Data) -> str:
+    """An architecture with the channels of the images and, where they are not said, the classes of the labels.
+
+    Raises:
+        UserError: unknown architecture.
+    """
+    said = spec.parse(arch)[1]
+    wanted = {"channels": data.images.shape[1], "classes": int(data.labels.max()) + 1}
+    known = architectures.known_settings(arch)
+    added = [f"{key}={value}" for key, value in wanted.items() if key in known and key not in said]
+    return ":".join([arch, *added])
+
+
+def trained_on(reference: str) -> str:
+    """A data reference with the split that is trained on: `cifar10` is `cifar10:train`."""
+    named = reference.rpartition(":")[2] in references.SPLITS
+    return reference if named or reference.endswith(".npz") or ".py:" in reference else f"{reference}:train"
+
+
+def _sets(
+    run: Run, objective: Objective, train: Data, place: Place, energies: Energies
+) -> tuple[tuple[str, Data, tuple[Attack, ...]], ...]:
+    """Training images under the training attack and PGD-20, test images under PGD-20."""
+    settings = run.settings
+    common = PGD(eps=settings.eps)
+    attacks: tuple[Attack, ...] = (common,)
+    if objective.inner is not None:
+        own = objective.inner.attack(settings.eps, settings.attack_steps, settings.step_size, 0)
+        attacks = tuple({attack.name: attack for attack in (own, common)}.values())
+    source, split = references.split(run.data)
+    other = energies.test or (source if split == "train" and not run.data.endswith(".npz") else None)
+    sets = [("train", replace(train, index=train.index[: energies.samples]), attacks)]
+    if other:
+        images = datasets.load(other, data_dir=place.data_dir)
+        sets.append(("test", replace(images, index=images.index[: energies.samples]), (common,)))
+    return tuple(sets)

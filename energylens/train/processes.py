@@ -1,0 +1,70 @@
+"""The processes that train one network together: one, or several through Lightning Fabric."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from energylens.train.objectives import Objective
+
+
+class Both(nn.Module):
+    """An objective's forward passes as one module, which a wrapper for several processes sees as one pass."""
+
+    def __init__(self, net: nn.Module, objective: Objective):
+        super().__init__()
+        self.net, self.objective = net, objective
+
+    def forward(self, x: Tensor, x_adv: Tensor) -> tuple[Tensor, Tensor]:
+        """[B, C, H, W] natural and adversarial images -> logits [B, K] of both."""
+        return self.objective.logits(self.net, x, x_adv)
+
+
+class Alone:
+    """One process."""
+
+    rank, size = 0, 1
+
+    def __init__(self, device: torch.device | str = "cpu"):
+        self.device = torch.device(device)
+
+    def wrap(self, net: nn.Module) -> nn.Module:
+        """What the outer forward pass goes through."""
+        return net
+
+    def backward(self, loss: Tensor) -> None:
+        """Gradients, averaged over processes."""
+        loss.backward()
+
+    def average(self, value: Tensor) -> Tensor:
+        """A value's mean over processes."""
+        return value
+
+    def share(self, rows: Tensor) -> Tensor:
+        """This process's part of a batch."""
+        return rows[self.rank :: self.size]
+
+    def mean(self, images: int) -> Callable[[Tensor], Tensor]:
+        """The mean over a batch of so many images, of which each process has a part.
+
+        Its value is that of all of them; its gradient is this process's part of it, times the number of processes,
+        since `backward` averages.
+        """
+        if self.size == 1:
+            return Tensor.mean
+
+        def mean(values: Tensor) -> Tensor:
+            mine = values.sum() * (self.size / images)
+            return mine + (self.average(mine.detach()) - mine.detach())
+
+        return mean
+
+    def barrier(self) -> None:
+        """Wait for the others."""
+
+
+def autocast(device: torch.device, precision: str):
+    """Convolutions and products in bfloat16 inside, if that is the precision."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")

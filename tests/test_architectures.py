@@ -28,6 +28,7 @@ def test_resnet18_has_robustbenchs_keys_and_the_known_size():
 @pytest.mark.parametrize(
     ("arch", "depth"),
     [(f"small-resnet:depth={depth}", depth) for depth in (6, 10, 14)]
+    + [("small-resnet:depth=8:stages=3", 8), ("small-resnet:depth=14:stages=3", 14)]
     + [(f"resnet{depth}", depth) for depth in (20, 32, 44, 56, 110)],
 )
 def test_depth_counts_convolutions_and_the_linear_layer(arch, depth):
@@ -142,6 +143,8 @@ def test_other_libraries_networks_come_from_their_factories(arch):
         ("timm/resnet18:channels=0", "channels must be a whole number, at least 1"),
         ("small-resnet:width=0", "width must be a whole number, at least 1"),
         ("small-resnet:depth=4002", "depth must be at most 999"),
+        ("small-resnet:depth=6:stages=3", "depth must be 6n + 2: 8, 14, 20"),
+        ("small-resnet:stages=5", "stages must be 1 to 4"),
         ("timm/", "write timm/NAME, such as timm/resnet18"),
         ("timm/zzzz", "unknown timm network 'zzzz'; list them: python -c 'import timm; print(timm.list_models())'"),
         ("timm/resnet18:drop_path=a.b", "drop_path=a.b is not taken; weights come from FILE@timm/resnet18"),

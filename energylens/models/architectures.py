@@ -32,7 +32,7 @@ ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     "resnet110": partial(cifar_resnet, 110),
     "small-resnet": small_resnet,
 }
-SIZES = ("channels", "classes", "width")
+SIZES = ("channels", "classes", "width", "stages")
 DEEPEST = 999
 
 

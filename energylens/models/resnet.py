@@ -87,14 +87,19 @@ def resnet34(channels: int = 3, classes: int = 10) -> nn.Module:
     return ResNet((3, 4, 6, 3), (64, 128, 256, 512), channels, classes, kernel=3, stride=1)
 
 
-def small_resnet(depth: int = 6, width: int = 16, channels: int = 1, classes: int = 10) -> nn.Module:
-    """A 5x5 stem of stride 2, two stages of widths w and 2w, depth 4n + 2.
+def small_resnet(depth: int = 6, width: int = 16, channels: int = 1, classes: int = 10, stages: int = 2) -> nn.Module:
+    """A 5x5 stem of stride 2, stages of widths w, 2w, ..., of n blocks each: depth 2 n STAGES + 2.
 
-    20,000 parameters at depth 6 and width 16.
+    20,000 parameters at depth 6, width 16 and two stages.
 
     Raises:
-        UserError: depth is not 4n + 2.
+        UserError: the depth is not one of these, or there are more than four stages.
     """
-    if depth < 6 or depth % 4 != 2:
-        raise UserError(f"small-resnet:depth={depth}: depth must be 4n + 2: 6, 10, 14, ...")
-    return ResNet((depth // 4, depth // 4), (width, 2 * width), channels, classes, kernel=5, stride=2)
+    if stages > 4:
+        raise UserError(f"small-resnet:stages={stages}: stages must be 1 to 4")
+    blocks, rest = divmod(depth - 2, 2 * stages)
+    if blocks < 1 or rest:
+        some = ", ".join(str(2 * stages * n + 2) for n in (1, 2, 3))
+        raise UserError(f"small-resnet:depth={depth}: depth must be {2 * stages}n + 2: {some}, ...")
+    widths = tuple(width * 2**stage for stage in range(stages))
+    return ResNet((blocks,) * stages, widths, channels, classes, kernel=5, stride=2)

@@ -78,7 +78,7 @@ def _train(ready: Ready, processes: Alone, advance: Callable[[Row, int], None]) 
         course.save()
     began = time.monotonic()
     try:
-        for numbers in loop.epochs(state, ready.objective, ready.data, settings, processes):
+        for numbers in loop.epochs(state, ready.data, processes):
             seconds, began = time.monotonic() - began, time.monotonic()
             _after(course, numbers | {"seconds": seconds})
             advance(course.rows[-1], settings.epochs)

@@ -30,8 +30,8 @@ class Work:
     """What an epoch is made of, beside the state."""
 
     objective: Objective
+    """the state's, or in the burn-in the same without its weights"""
     data: Data
-    settings: Settings
     processes: Alone
     both: nn.Module
     """the outer forward pass, `Both` or a wrapper of it"""
@@ -56,7 +56,7 @@ def train(name: str, arch: str, data: Data, settings: Settings | None = None) ->
     settings = settings or Settings()
     objective = objectives.objective(name, settings.beta, settings.der)
     state = begin(arch, objective, data, settings)
-    for _ in epochs(state, objective, data, settings):
+    for _ in epochs(state, data):
         pass
     return state.result.eval()
 
@@ -75,16 +75,12 @@ def begin(arch: str, objective: Objective, data: Data, settings: Settings, devic
         return State(net, objective, data, settings)
 
 
-def epochs(
-    state: State, objective: Objective, data: Data, settings: Settings, processes: Alone | None = None
-) -> Iterator[dict[str, float]]:
+def epochs(state: State, data: Data, processes: Alone | None = None) -> Iterator[dict[str, float]]:
     """Train on to the last epoch. Random numbers depend on (seed, epoch) alone, so a run can go on anywhere.
 
     Args:
         state: where to go on; changed in place.
-        objective: what is minimised.
         data: training images.
-        settings: the recipe.
         processes: those that train together; this one alone if None.
 
     Yields:
@@ -95,11 +91,12 @@ def epochs(
         NotFinite: the loss or a weight became NaN or infinite.
     """
     processes = processes or Alone()
+    objective, settings = state.objective, state.settings
     both = processes.wrap(Both(state.net, objective))
     forked = [processes.device] if processes.device.type == "cuda" else []
     while state.epoch < settings.epochs:
         plain = state.epoch < burn_in(objective, settings)
-        work = Work(objective.plain if plain else objective, data, settings, processes, both)
+        work = Work(objective.plain if plain else objective, data, processes, both)
         with torch.random.fork_rng(devices=forked):
             key = np.random.SeedSequence((settings.seed, state.epoch, processes.rank))
             torch.manual_seed(int(key.generate_state(1)[0]))
@@ -130,7 +127,7 @@ def _epoch(state: State, work: Work) -> dict[str, float]:
 
 def _step(state: State, work: Work, rows: Tensor) -> dict[str, Tensor]:
     """One update; returns the loss, its terms, and accuracies."""
-    objective, settings, net = work.objective, work.settings, state.net
+    objective, settings, net = work.objective, state.settings, state.net
     x, y, index = batch(work.data, work.processes.share(rows), settings, state.epoch, work.processes.device)
     x_adv = attacked(net, objective, settings, state.epoch, x, y, index)
     mean = work.processes.mean(len(rows))
@@ -181,7 +178,7 @@ def attacked(
 
 def _worst_weights(state: State, work: Work, parts: Callable):
     """AWP's ascent in the weights, where it is asked for and has begun."""
-    settings = work.settings
+    settings = state.settings
     if not settings.awp or state.epoch < settings.awp_warmup:
         return nullcontext()
     alone = Both(state.net, work.objective)

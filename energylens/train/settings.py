@@ -58,7 +58,7 @@ class Settings:
     seed: int = _said(1, "Of weights, order, augmentation and start noise.")
 
     def __post_init__(self):
-        _whole(self, attack_steps=1, epochs=1, batch=1, awp_warmup=0, val_images=1, burn_in=0, select_after=0)
+        _whole(self, attack_steps=1, epochs=1, batch=1, awp_warmup=0, val_images=1, burn_in=0, select_after=0, seed=0)
         _positive(self, "eps", "lr", "step_size")
         for name in ("momentum", "weight_decay", "awp", "der", "ema", "beta"):
             _number(self, name, 0)
@@ -168,4 +168,4 @@ def difference(old: dict[str, Any], new: Settings) -> list[str]:
 
 
 def _told(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
+    return f"{value:g}" if isinstance(value, float) else str(value).lower()

@@ -9,8 +9,12 @@ from torch import Tensor, nn
 from torch.optim import lr_scheduler, swa_utils
 
 from energylens.data import Data
+from energylens.errors import UserError
 from energylens.train.objectives import Objective
 from energylens.train.settings import Settings
+
+FEWEST = 5
+"""steps of a OneCycle that rises over a quarter of them; torch's divides by zero at four"""
 
 
 class State:
@@ -24,16 +28,18 @@ class State:
             objective: what is minimised.
             data: the training images.
             settings: the recipe.
+
+        Raises:
+            UserError: there are too few steps for the schedule.
         """
-        self.net, self.settings, self.epoch = net.train(), settings, 0
+        self.net, self.objective, self.settings, self.epoch = net.train(), objective, settings, 0
         self.order = torch.Generator()
         self.order.set_state(torch.get_rng_state())
         self.optimizer = _optimizer(net, settings)
         self.schedule = lr_scheduler.OneCycleLR(
             self.optimizer,
             settings.lr,
-            epochs=settings.epochs,
-            steps_per_epoch=len(data) // settings.batch + 1,
+            total_steps=_steps(len(data), settings),
             pct_start=0.25,
             cycle_momentum=settings.cycle_momentum,
         )
@@ -82,6 +88,14 @@ class State:
     def batches(self, data: Data) -> tuple[Tensor, ...]:
         """The rows of the selection in this epoch's order, cut into batches."""
         return torch.randperm(len(data), generator=self.order).split(self.settings.batch)
+
+
+def _steps(images: int, settings: Settings) -> int:
+    """Of the schedule, a step more an epoch where the batch divides the images, as in the paper's code."""
+    steps = settings.epochs * (images // settings.batch + 1)
+    if steps < FEWEST:
+        raise UserError(f"{steps} steps in all are too few for OneCycle; take more --epochs, or a smaller --batch")
+    return steps
 
 
 def _optimizer(net: nn.Module, settings: Settings) -> torch.optim.Optimizer:

@@ -59,9 +59,10 @@ def train(ready: Ready, processes: Alone, advance: Callable[[Row, int], None] = 
         UserError: another process trains in the folder, the disk is full, or a file in it is broken.
         NotFinite: the loss or a weight became NaN; the state of the last good epoch is kept.
     """
-    if ready.folder.done:
-        return
     with ready.folder.mine():
+        if ready.folder.done:
+            (ready.folder.path / STATE).unlink(missing_ok=True)  # killed between the last two files
+            return
         if ready.folder.about() is None:
             ready.folder.write_about(ready.facts)
         _train(ready, processes, advance)

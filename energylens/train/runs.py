@@ -43,9 +43,9 @@ class Run:
     @property
     def name(self) -> str:
         """Of its folder: `weat-adv-cifar10-resnet18-1`."""
-        data = references.data_name(self.data)[0]
-        arch = re.sub(r"[^\w+=.-]", "-", self.arch.replace(":", "+"))
-        return f"{self.title or f'{self.objective}-{data}-{arch}'}-{self.settings.seed}"
+        data, arch = references.data_name(self.data)[0], self.arch.replace(":", "+")
+        front = self.title or "-".join([self.objective, data, arch])
+        return f"{re.sub(r'[^\w+=.-]', '-', front)}-{self.settings.seed}"
 
     def facts(self, data_sha: str, arch: str) -> dict[str, Any]:
         """All that decides its weights, as `run.json` holds it."""

@@ -18,9 +18,9 @@ def value_and_gradients(compute) -> tuple[list[torch.Tensor], torch.nn.Module]:
     return [value, *torch.autograd.grad(value, list(net.parameters()))], net
 
 
-def check_equal(row, formula):
+def check_equal(row, formula, **how):
     x, x_adv, y = small_batch()
-    ours, net = value_and_gradients(lambda net: row.loss(*row.logits(net, x, x_adv), y))
+    ours, net = value_and_gradients(lambda net: row.loss(*row.logits(net, x, x_adv), y, **how))
     theirs, plain_net = value_and_gradients(lambda net: formula(net, x, x_adv, y))
     for our, their in zip(ours, theirs, strict=True):
         torch.testing.assert_close(our, their, rtol=0, atol=1e-10)
@@ -41,6 +41,10 @@ def test_beta_scales_the_kl_term_as_published(name):
 def test_der_adds_the_squared_difference_of_energies(name):
     formula = {"sat": published.sat_with_der, "trades": published.trades_with_der}[name]
     check_equal(objective(name, der=0.7), lambda *batch: formula(*batch, factor=0.7))
+
+
+def test_mean1_divides_weats_weights_by_their_mean():
+    check_equal(OBJECTIVES["weat-nat"], published.weat_nat_mean1, normalize="mean1")
 
 
 def published_climb(net, x, y) -> dict:

@@ -93,6 +93,13 @@ def weat_adv(net, x, x_adv, y, beta=6):
     return (w * cross_entropy(adv, y)).mean() + beta * (w * divergence(clean, adv)).mean()
 
 
+def weat_nat_mean1(net, x, x_adv, y):
+    """Ours, not published: weights of mean 1."""
+    clean, adv = net(x), net(x_adv)
+    w = weat_weight(clean) / weat_weight(clean).mean()
+    return (w * (cross_entropy(clean, y) + 6 * divergence(clean, adv))).mean()
+
+
 def mart_without_boost(net, x, x_adv, y, beta=5):
     clean, adv = net(x), net(x_adv)
     return cross_entropy(adv, y).mean() + beta * (divergence(clean, adv) * mart_weight(clean, y)).mean()

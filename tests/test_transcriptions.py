@@ -43,8 +43,9 @@ def test_der_adds_the_squared_difference_of_energies(name):
     check_equal(objective(name, der=0.7), lambda *batch: formula(*batch, factor=0.7))
 
 
-def test_mean1_divides_weats_weights_by_their_mean():
+def test_mean1_divides_weights_by_their_mean_which_is_detached():
     check_equal(OBJECTIVES["weat-nat"], published.weat_nat_mean1, normalize="mean1")
+    check_equal(OBJECTIVES["mart"], published.mart_mean1, normalize="mean1")
 
 
 def published_climb(net, x, y) -> dict:
@@ -59,7 +60,7 @@ def published_climb(net, x, y) -> dict:
 
 @pytest.mark.parametrize("name", [name for name in OBJECTIVES if OBJECTIVES[name].inner])
 def test_inner_attack_walks_the_published_path(name):
-    """Ten steps from the same noise. Some pixels lie at 0 and 1, so that the order of the clamps counts."""
+    """Ten steps from the same noise. Some pixels lie at 0 and 1, so that both clamps count."""
     x, _, y = small_batch()
     x = (1.4 * x - 0.2).clamp(0, 1)
     inner = OBJECTIVES[name].inner

@@ -100,6 +100,13 @@ def weat_nat_mean1(net, x, x_adv, y):
     return (w * (cross_entropy(clean, y) + 6 * divergence(clean, adv))).mean()
 
 
+def mart_mean1(net, x, x_adv, y):
+    """Ours, not published: the mean that the weights are divided by lets no gradients through."""
+    clean, adv = net(x), net(x_adv)
+    w = mart_weight(clean, y) / mart_weight(clean, y).mean().detach()
+    return boosted(adv, y).mean() + 5 * (w * divergence(clean, adv)).mean()
+
+
 def mart_without_boost(net, x, x_adv, y, beta=5):
     clean, adv = net(x), net(x_adv)
     return cross_entropy(adv, y).mean() + beta * (divergence(clean, adv) * mart_weight(clean, y)).mean()

@@ -46,7 +46,7 @@ def perturbed(
     Raises:
         UserError: gamma is negative or not finite.
 
-    Source: Wu et al. 2020 (arXiv:2004.05884), eqs. 9 to 11 with one step.
+    Source: Wu et al. 2020 (arXiv:2004.05884), with one step, and the public code.
     """
     if not 0 <= gamma < math.inf:
         raise UserError(f"AWP's gamma={gamma!r} must be a finite number, at least 0; its authors take {GAMMA}")
@@ -58,7 +58,7 @@ def perturbed(
     try:
         with torch.no_grad():
             for weight, gradient in zip(layers, gradients, strict=True):
-                weight += gamma * weight.norm() / (gradient.norm() + TINY) * gradient
+                weight.add_(gamma * weight.norm() / (gradient.norm() + TINY) * gradient)
         yield
     finally:
         _put_back(layers, start)

@@ -29,7 +29,7 @@ def boosted_ce(clean: Tensor, adv: Tensor, y: Tensor) -> Tensor:
 
     The constants keep what is added between -0.0001 and 9.21 nats.
 
-    Source: Wang et al. 2020 (MART, ICLR), eq. 7; constants of its code.
+    Source: Wang et al. 2020 (MART, ICLR); constants of its code.
     """
     wrong = adv.softmax(1).scatter(1, y[:, None], -1).max(1).values
     return energy.cross_entropy(adv, y) - (1.0001 - wrong + 1e-12).log()
@@ -40,7 +40,7 @@ def kl(clean: Tensor, adv: Tensor, y: Tensor) -> Tensor:
 
     From log-softmax: finite, with its gradient, where softmax underflows to 0.
 
-    Source: Zhang et al. 2019 (TRADES, arXiv:1901.08573), eq. 5 with KL as the surrogate loss.
+    Source: Zhang et al. 2019 (TRADES, arXiv:1901.08573).
     """
     log_p, log_q = clean.log_softmax(1), adv.log_softmax(1)
     return (log_p.exp() * (log_p - log_q)).sum(1)

@@ -21,7 +21,7 @@ def unsure(clean: Tensor, adv: Tensor, y: Tensor) -> Tensor:
     Not detached: as in the public code, gradients pass through it, so that training also raises p_y(x) where
     the KL is large.
 
-    Source: Wang et al. 2020 (MART, ICLR), eq. 8; the constant is that of its code.
+    Source: Wang et al. 2020 (MART, ICLR); the constant is that of its code.
     """
     return 1.0000001 - clean.softmax(1).gather(1, y[:, None])[:, 0]
 
@@ -32,7 +32,7 @@ def mail(clean: Tensor, adv: Tensor, y: Tensor, slope: float = 2.0, bias: float 
     This PM, that of the public code, is positive for misclassified images: minus `energy.prob_margin`.
     For any number of classes, where the public code takes ten.
 
-    Source: Liu et al. 2021 (MAIL, arXiv:2106.07904), eq. 6, with adversarial probabilities.
+    Source: Liu et al. 2021 (MAIL, arXiv:2106.07904), with adversarial probabilities.
     """
     return 3 * (slope * (bias - energy.prob_margin(adv.detach(), y))).sigmoid()
 

@@ -1,6 +1,8 @@
 """Traps of the public trainers, each by name, and what a user can change of an objective."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +15,7 @@ from energylens.train.objectives import OBJECTIVES, Inner, Objective, Term, obje
 from energylens.train.terms import boosted_ce, ce_adv, der, kl
 from energylens.train.weights import mail, ones, unsure, weat
 
+PAGE = Path(__file__).parent.parent / "docs" / "objectives.md"
 NO_CLASS = torch.zeros(1, dtype=torch.long)
 
 
@@ -176,8 +179,31 @@ def test_mistakes_in_a_row_of_ones_own_are_told_when_it_is_made():
         OBJECTIVES["sat"].loss(*small_logits(), normalize="mean")
 
 
+def test_a_rows_own_steps_come_before_the_recipes():
+    fgsm, sat = (OBJECTIVES[name].inner.attack(0.1, 10, 0.02, 3) for name in ("fgsm-at", "sat"))
+    assert (fgsm.steps, fgsm.step, fgsm.seed) == (1, 0.1, 3)
+    assert (sat.steps, sat.step, sat.seed) == (10, 0.02, 3)
+    assert Inner("ce", "uniform", step=0.5).attack(0.1, 10, None, 0).step == 0.05
+    assert OBJECTIVES["sat"].inner.attack(0.1, 10, None, 0).step == 0.025
+
+
 def test_joint_ascent_climbs_e_of_x_and_y_as_far_as_a_linear_network_lets_it():
     net, (x, _, y) = nn.Sequential(nn.Flatten(), nn.Linear(108, 7, dtype=torch.float64)), small_batch()
     x = 0.5 + 0.1 * x
     x_adv = Inner("joint", "uniform").attack(0.1, 20, 0.025, 0)(net, x, y)
     torch.testing.assert_close((x_adv - x).flatten(1), -0.1 * net[1].weight[y].sign())
+
+
+def test_the_pages_row_of_ones_own_runs_and_prints_what_the_page_says(monkeypatch, capsys):
+    example, output = re.search(r"```python\n(.*?)```\n\n```\n(.*?)```", PAGE.read_text(), re.DOTALL).groups()
+    monkeypatch.setattr("energylens.train.objectives.OBJECTIVES", dict(OBJECTIVES))
+    exec(compile(example, str(PAGE), "exec"), {})
+    told, printed = (re.findall(r"(.+) (\d\.\d+)", text) for text in (output, capsys.readouterr().out))
+    assert [name for name, _ in printed] == [name for name, _ in told]
+    assert [float(value) for _, value in printed] == pytest.approx([float(value) for _, value in told], abs=0.01)
+
+
+def test_the_page_has_every_row():
+    assert set(OBJECTIVES) == set(
+        re.findall(r"`([\w-]+)`", "".join(re.findall(r"^\| (`.*?) \|", PAGE.read_text(), re.M)))
+    )

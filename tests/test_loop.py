@@ -11,6 +11,7 @@ from torch import nn
 from energylens import data
 from energylens.attacks import PGD
 from energylens.data import Data
+from energylens.errors import UserError
 from energylens.train import loop, objectives
 from energylens.train.objectives import OBJECTIVES
 from energylens.train.processes import Alone, Both
@@ -36,6 +37,33 @@ def same(one: nn.Module, other: nn.Module) -> bool:
 
 def begun(name: str, images: Data, settings: Settings):
     return loop.begin(ARCH, OBJECTIVES[name], images, settings)
+
+
+def test_training_learns_repeats_and_leaves_the_random_state_alone():
+    images = data.load("digits:train", samples=256)
+    settings = recipe("demo", "sat", "digits", epochs=6, attack_steps=1, batch=32)
+    state = torch.get_rng_state()
+    nets = [loop.train("sat", "small-resnet:width=8", images, settings) for _ in range(2)]
+    assert torch.equal(torch.get_rng_state(), state)
+    x, y, _ = images.batch(0, 256)
+    assert same(*nets)
+    assert (nets[0](x).argmax(1) == y).float().mean() > 0.5  # chance is 0.1
+    assert not nets[0].training
+
+
+def test_natural_images_pass_in_training_only_where_the_objective_says(images):
+    """Of two epochs of three batches, SAT's BatchNorm counts 6 passes and TRADES's 12."""
+    counts = {
+        name: trained(name, images, SMALL).bn1.num_batches_tracked.item() for name in ("standard", "sat", "trades")
+    }
+    assert counts == {"standard": 6, "sat": 6, "trades": 12}
+
+
+def test_an_unknown_objective_and_too_few_steps_are_told(images):
+    with pytest.raises(UserError, match="unknown objective 'weat'; did you mean 'weat-"):
+        loop.train("weat", ARCH, images)
+    with pytest.raises(UserError, match=r"^4 steps in all are too few for OneCycle; take more --epochs, or a smaller"):
+        loop.train("sat", ARCH, images, Settings(epochs=4, batch=64))
 
 
 def test_each_image_is_seen_once_an_epoch_in_an_order_that_changes(images):

@@ -45,7 +45,7 @@ class Run:
         """Of its folder: `weat-adv-cifar10-resnet18-1`."""
         data, arch = references.data_name(self.data)[0], self.arch.replace(":", "+")
         front = self.title or "-".join([self.objective, data, arch])
-        return f"{re.sub(r'[^\w+=.-]', '-', front)}-{self.settings.seed}"
+        return re.sub(r"[^\w+=.-]", "-", f"{front}-{self.settings.seed}")
 
     def facts(self, data_sha: str, arch: str) -> dict[str, Any]:
         """All that decides its weights, as `run.json` holds it."""

@@ -9,16 +9,14 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from torch import nn
 
 from energylens import data as datasets
 from energylens.atomic import whole
-from energylens.attacks import PGD
-from energylens.data import Data
 from energylens.train.loop import train
-from energylens.train.settings import PRESETS, Settings
+from energylens.train.select import accuracies
+from energylens.train.settings import recipe
 
-FULL = Settings(**PRESETS["demo"] | {"seed": 0})
+FULL = recipe("demo", "sat", "digits", seed=0)
 HALF, STANDARD = dataclasses.replace(FULL, eps=0.1, epochs=16), dataclasses.replace(FULL, epochs=12)
 ZOO = {
     "sat": ("sat", 6, FULL),
@@ -48,18 +46,12 @@ def _build_one(name: str, out: Path) -> str:
     arch = f"small-resnet:depth={depth}"
     net = train(objective, arch, datasets.load("digits:train"), settings)
     about = {"arch": arch, "objective": objective, "data": "digits:train", **dataclasses.asdict(settings)}
-    about |= accuracies(net, datasets.load("digits:test"), settings.eps) | {"torch": torch.__version__}
+    test = datasets.load("digits:test")
+    found = accuracies(net, test, settings.eps)
+    about |= {"clean_accuracy": found["clean"], "pgd20_accuracy": found["robust"], "test_images": len(test)}
+    about |= {"torch": torch.__version__}
     weights = {key: value.contiguous() for key, value in net.state_dict().items()}
     with whole(out / f"{name}.safetensors", "--out") as hidden:
         save_file(weights, hidden, {"energylens": json.dumps(about, sort_keys=True)})
     clean, robust = about["clean_accuracy"], about["pgd20_accuracy"]
     return f"{name}: clean {clean:.3f}, PGD-20 at eps {settings.eps} {robust:.3f}, {about['test_images']} images"
-
-
-def accuracies(net: nn.Module, test_set: Data, eps: float) -> dict[str, float | int]:
-    """Clean and PGD-20 accuracy (Linf, step eps/4, one uniform start) on the selected images."""
-    x, y, index = test_set.batch(0, len(test_set))
-    x_adv = PGD(eps=eps)(net, x, y, index=index)
-    with torch.no_grad():
-        clean, robust = ((net(images).argmax(1) == y).float().mean().item() for images in (x, x_adv))
-    return {"clean_accuracy": clean, "pgd20_accuracy": robust, "test_images": len(y)}

@@ -14,6 +14,7 @@ from energylens.models import architectures, check
 from energylens.train import objectives, select
 from energylens.train.objectives import Objective
 from energylens.train.runs import Folder, Run
+from energylens.train.state import steps
 from energylens.train.weights import ones
 
 
@@ -85,6 +86,7 @@ def prepared(run: Run, place: Place, energies: Energies) -> Ready:
     elif run.synthetic:
         apart = datasets.load(run.synthetic, data_dir=place.data_dir)
         check.usable(net, run.arch, apart)
+    steps(len(train), settings)
     every = max(1, settings.epochs // 10) if energies.every is None else energies.every
     sets = _sets(run, objective, train, place, energies) if every else ()
     return Ready(run, objective, train, apart, sets, every, folder, facts)

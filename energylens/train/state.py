@@ -39,7 +39,7 @@ class State:
         self.schedule = lr_scheduler.OneCycleLR(
             self.optimizer,
             settings.lr,
-            total_steps=_steps(len(data), settings),
+            total_steps=steps(len(data), settings),
             pct_start=0.25,
             cycle_momentum=settings.cycle_momentum,
         )
@@ -90,12 +90,16 @@ class State:
         return torch.randperm(len(data), generator=self.order).split(self.settings.batch)
 
 
-def _steps(images: int, settings: Settings) -> int:
-    """Of the schedule, a step more an epoch where the batch divides the images, as in the paper's code."""
-    steps = settings.epochs * (images // settings.batch + 1)
-    if steps < FEWEST:
-        raise UserError(f"{steps} steps in all are too few for OneCycle; take more --epochs, or a smaller --batch")
-    return steps
+def steps(images: int, settings: Settings) -> int:
+    """Of the schedule, a step more an epoch where the batch divides the images, as in the paper's code.
+
+    Raises:
+        UserError: they are too few.
+    """
+    total = settings.epochs * (images // settings.batch + 1)
+    if total < FEWEST:
+        raise UserError(f"{total} steps in all are too few for OneCycle; take more --epochs, or a smaller --batch")
+    return total
 
 
 def _optimizer(net: nn.Module, settings: Settings) -> torch.optim.Optimizer:

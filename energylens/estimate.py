@@ -6,12 +6,13 @@ from typing import Any
 
 from energylens.errors import many
 from energylens.measure import ENERGIES_ONLY, Run, prepared
+from energylens.memory import usual
 from energylens.options import Keep, Place
 from energylens.plan import Plan, Task
 from energylens.progress import pair
 from energylens.rates import Rates, spoken
 from energylens.recipe import Recipe
-from energylens.work import USUAL, Failure, Worker
+from energylens.work import Failure, Worker
 
 ON_CPU = 16
 """images of a timed batch; an accelerator needs a whole one to show its speed"""
@@ -99,7 +100,7 @@ class _Clock:
         return self.rates.rate(pair(self.first[task.attack_name])) or 0.0
 
     def _measured(self, task: Task) -> Iterator[str]:
-        size = USUAL["cuda"] if self.worker.device.startswith("cuda") else ON_CPU
+        size = usual("cuda") if self.worker.device.startswith("cuda") else ON_CPU
         start, attack = task.start - task.start % size, task.attack
         if attack and attack.batch:  # a whole one of its own could take minutes
             smaller: dict[str, Any] = {"batch": min(size, attack.batch)}

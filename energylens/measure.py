@@ -207,17 +207,8 @@ def _write(ready: Run, task: Task, shard: Shard, say: Callable[[str], None]) -> 
         say(remark)
     subject, attack, images = task.subject, task.attack, ready.images
     facts = ready.facts(task)
-    constants = {
-        "model_ref": references.public(subject.reference),
-        "model_sha": subject.sha,
-        "data": images.name,
-        "split": images.split,
-        "eps": attack.eps if attack else None,
-        "norm": attack.norm if attack else None,
-        "seed": attack.seed if attack else None,
-        "precision": facts["precision"],
-        "key": provenance.key(facts),
-    }
+    reference = references.public(subject.reference)
+    constants = provenance.constants(facts, attack, reference, images.name, images.split)
     rows = len(shard.columns["sample"])
     about = {
         "key": constants["key"],

@@ -47,6 +47,21 @@ def key(facts: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8]
 
 
+def constants(facts: dict[str, Any], attack: Attack | None, model_ref: str, data: str, split: str) -> dict[str, Any]:
+    """The columns that have one value in all rows of a file."""
+    return {
+        "model_ref": model_ref,
+        "model_sha": facts["model_sha"],
+        "data": data,
+        "split": split,
+        "eps": attack.eps if attack else None,
+        "norm": attack.norm if attack else None,
+        "seed": attack.seed if attack else None,
+        "precision": facts["precision"],
+        "key": key(facts),
+    }
+
+
 def software(device: str) -> dict[str, Any]:
     """What the numbers were computed with; recorded, and no part of the key."""
     import torch
@@ -54,11 +69,19 @@ def software(device: str) -> dict[str, Any]:
     return {
         "energylens": __version__,
         "torch": torch.__version__,
-        "pyautoattack": metadata.version("pyautoattack"),
+        "pyautoattack": _version("pyautoattack"),
         "python": platform.python_version(),
         "device": device,
         "threads": torch.get_num_threads(),
     }
+
+
+def _version(package: str) -> str | None:
+    """None where it is not installed: training needs it not."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def difference(old: dict[str, Any], new: dict[str, Any]) -> list[str]:

@@ -18,16 +18,13 @@ from energylens import data, models, provenance, reach, record
 from energylens.attacks import Attack, Own
 from energylens.data import Data
 from energylens.errors import UserError, first_line
+from energylens.memory import no_memory, usual
 from energylens.models import identity
 from energylens.options import Keep, Place
 from energylens.plan import Subject, Task
 from energylens.recipe import Recipe
 
 Advance = Callable[[int], None]
-USUAL = {"cpu": 128, "cuda": 512}
-"""images at once, where nobody says how many; halved until they fit"""
-NO_MEMORY = ("can't allocate memory", "CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED")
-"""what torch says of it where it does not raise OutOfMemoryError"""
 
 
 @dataclass(frozen=True)
@@ -152,7 +149,7 @@ class Worker:
     def _size(self, task: Task) -> int:
         if task.attack and task.attack.batch:
             return task.attack.batch
-        asked = self.job.place.batch or task.batch or USUAL.get(self.device.split(":")[0], 128)
+        asked = self.job.place.batch or task.batch or usual(self.device)
         return min(asked, self.fits.get((task.subject.sha, task.attack), asked))
 
     def _halve(self, task: Task, size: int) -> None:
@@ -186,7 +183,7 @@ class Worker:
         except UserError:
             raise
         except (Exception, SystemExit) as error:  # the network, and maybe the attack, are the user's code
-            if isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in NO_MEMORY):
+            if no_memory(error):
                 raise _TooMany from None
             where = f"images {self.reached} to {min(self.reached + size, task.stop)}"
             raise UserError(f"failed at {where} ({first_line(error)})") from error

@@ -1,4 +1,4 @@
-"""The columns of energy tables, and of their steps."""
+"""The columns of energy tables, of their steps, and of the epochs of a training run."""
 
 import pyarrow as pa
 
@@ -42,6 +42,14 @@ STEPS = pa.schema(
         ("cos_joint", pa.float32()),  # the next update against +grad E(x, y) at this point
         ("cos_marginal", pa.float32()),  # and against -grad E(x)
         ("update_norm", pa.float32()),  # its L2 length, pixel units; these three null at the last step
+    ]
+)
+EPOCHS = pa.schema(
+    [
+        *SCHEMA,
+        ("epoch", pa.int32()),  # epochs of training that the network has behind it; 0 is the start
+        ("kl_conditional", pa.float32()),  # the two terms of KL(p(. | x) || p(. | x*)), eq. 5; null for natural images
+        ("kl_marginal", pa.float32()),  # this one is E(x) - E(x*)
     ]
 )
 MEASURED = ["pred", "energy", "joint_energy", "ce", "entropy", "prob_margin", "logit_margin"]

@@ -88,11 +88,16 @@ def open(
     counts = [sum(map(len, rows)) for rows, _ in read]
     together = pa.concat_tables(itertools.chain.from_iterable(rows for rows, _ in read))
     table = together.to_pandas() if chosen.columns else pd.DataFrame(index=range(sum(counts)))
-    for column, values in zip(FOLDERS, zip(*asked, strict=True), strict=True):
-        categories = pd.Index(dict.fromkeys(values))
-        table[column] = pd.Categorical.from_codes(np.repeat(categories.get_indexer(values), counts), categories)
+    add_folders(table, asked, counts)
     table.attrs["provenance"] = Records(record for _, record in read)
     return table
+
+
+def add_folders(table: pd.DataFrame, pairs: Iterable[tuple[str, str]], counts: list[int]) -> None:
+    """Give a table its columns `model` and `attack`, from the names of each file's folders and its number of rows."""
+    for column, values in zip(FOLDERS, zip(*pairs, strict=True), strict=True):
+        categories = pd.Index(dict.fromkeys(values))
+        table[column] = pd.Categorical.from_codes(np.repeat(categories.get_indexer(values), counts), categories)
 
 
 def _asked(points: Path, models: Iterable[str] | None, attacks: Iterable[str] | None) -> list[tuple[str, str]]:
@@ -168,7 +173,7 @@ def _read(part: Part, start: int, stop: int, chosen: Selection) -> pa.Table:
 
 
 def pairs(table: pd.DataFrame) -> pd.DataFrame:
-    """Each adversarial row beside its natural image.
+    """Each adversarial row beside its natural image, in tables of epochs that of the same epoch.
 
     Returns:
         The adversarial rows, with `energy_natural`, `pred_natural`, ... and
@@ -181,7 +186,7 @@ def pairs(table: pd.DataFrame) -> pd.DataFrame:
 
     Source: Mirza et al. 2024 (arXiv:2407.06315), section 3.2.
     """
-    key = ["model", "model_sha", "data", "split", "sample"]
+    key = ["model", "model_sha", "data", "split", *(["epoch"] if "epoch" in table else []), "sample"]
     lacking = [name for name in key + MEASURED if name not in table]
     if lacking:
         raise UserError(f"pairs needs the columns {', '.join(lacking)} as well; open the table with them")

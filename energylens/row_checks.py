@@ -18,7 +18,7 @@ LEFT = ("clean_fallback", "not_attacked")
 """where the image came back as it was"""
 NUMBERS = ("joint_energy", "ce", "prob_margin", "logit_margin", "linf", "l2")
 """columns with a number wherever E(x) has one; entropy has none where a logit is minus infinity"""
-HELD = ("sample", "label", "pred", "logit_margin")
+HELD = ("sample", "label", "pred", "energy", "logit_margin")
 """of natural rows, what attacked ones are held against"""
 FROM_LOGITS = (
     "pred", "energy", "joint_energy", "target_energy", "ce", "entropy", "prob_margin", "logit_margin"
@@ -159,6 +159,7 @@ class Natural:
     right: np.ndarray
     near: np.ndarray
     """where right or wrong may be a matter of rounding"""
+    energy: np.ndarray
 
     @classmethod
     def of(cls, pieces: list[Columns]) -> "Natural":
@@ -166,14 +167,18 @@ class Natural:
         rows = {name: np.concatenate([[], *(piece[name] for piece in pieces)]) for name in HELD}
         sample, first = np.unique(rows["sample"], return_index=True)
         near = np.abs(rows["logit_margin"]) < NEAR
-        return cls(sample, rows["label"][first], _right(rows)[first], near[first])
+        return cls(sample, rows["label"][first], _right(rows)[first], near[first], rows["energy"][first])
+
+    def places(self, rows: Columns) -> tuple[np.ndarray, np.ndarray]:
+        """[B] whether attacked rows have a natural one, [B] its place, where they have."""
+        place = np.searchsorted(self.sample, rows["sample"]).clip(max=max(0, len(self.sample) - 1))
+        return np.isin(rows["sample"], self.sample), place
 
     def differ(self, rows: Columns) -> Iterator[Wrong]:
         """What is wrong with attacked rows beside it."""
-        there = np.isin(rows["sample"], self.sample)
+        there, place = self.places(rows)
         yield "no natural row beside them", ~there
         if there.any():
-            place = np.searchsorted(self.sample, rows["sample"]).clip(max=len(self.sample) - 1)
             yield "label is not that of the natural row", there & (rows["label"] != self.label[place])
             other = rows["clean_correct"] != self.right[place]
             yield "clean_correct is not that of the natural row", there & ~self.near[place] & other

@@ -52,5 +52,7 @@ EPOCHS = pa.schema(
         ("kl_marginal", pa.float32()),  # this one is E(x) - E(x*)
     ]
 )
+KINDS = {"points": SCHEMA, "steps": STEPS, "epochs": EPOCHS}
+"""by the folders in which they lie"""
 MEASURED = ["pred", "energy", "joint_energy", "ce", "entropy", "prob_margin", "logit_margin"]
 """the columns that `pairs` sets side by side"""

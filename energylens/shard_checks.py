@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from energylens import provenance, row_checks
 from energylens.errors import first_line, many
 from energylens.row_checks import Columns, Natural
-from energylens.schema import SCHEMA
+from energylens.schema import KINDS
 from energylens.shards import Part
 
 PIECE = 4096
@@ -123,7 +123,7 @@ class Shard:
         if not found.equals(self.schema):
             names = dict.fromkeys([*self.schema.names, *found.names])
             differ = [name for name in names if _type(found, name) != _type(self.schema, name)]
-            kind = "points" if self.schema is SCHEMA else "steps"
+            kind = next(kind for kind, schema in KINDS.items() if schema is self.schema)
             raise Unusable(f"its columns are not those of {kind}, in {', '.join(differ) or 'their order'}; {AGAIN}")
         self.rows = file.metadata.num_rows
         if self.rows != said.rows:

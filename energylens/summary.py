@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from energylens import compact
+from energylens import compact, epochs
 from energylens.errors import UserError, some
 from energylens.schema import NATURAL
 from energylens.shards import Part, broken, check_one_key, folder, named, parts
@@ -24,7 +25,20 @@ SHOWN = {
     "delta_energy": ("E(x) - E(x*)", "{:z.3f}"),
 }
 """column -> its heading, and how it is written"""
-NAMES = ("model", "attack")
+SHOWN_OF_EPOCHS = {
+    "model": ("model", "{}"),
+    "split": ("split", "{}"),
+    "attack": ("attack", "{}"),
+    "epoch": ("epoch", "{}"),
+    "images": ("images", "{:,}"),
+    "accuracy_natural": ("accuracy %", "{:.2f}"),
+    "accuracy": ("attacked %", "{:.2f}"),
+    "delta_energy": ("E(x) - E(x*)", "{:z.3f}"),
+    "delta_joint_energy": ("E(x, y) - E(x*, y)", "{:z.3f}"),
+    "kl_conditional": ("KL, conditional", "{:z.3f}"),
+    "entropy": ("entropy at x*", "{:z.3f}"),
+}
+NAMES = ("model", "split", "attack")
 
 
 def of(
@@ -68,6 +82,18 @@ def of(
             images = _images(folder(points, model, attack), samples)
             rows.append({"model": model, "attack": attack} | _means(images) | {"delta_energy": _fall(natural, images)})
     return pd.DataFrame(rows, columns=[*SHOWN, "nan"])
+
+
+def of_epochs(run: Path) -> pd.DataFrame:
+    """The same of a training run's energies: one row a model, split, attack and epoch, as `epochs.means`.
+
+    Of attacked images; `images` are how many, accuracies are in percent. Reads a few files at a time.
+
+    Raises:
+        UserError: as `epochs.means`.
+    """
+    frame = epochs.means(run).rename(columns={"n": "images"})
+    return frame.assign(**{name: 100 * frame[name] for name in ("accuracy", "accuracy_natural")})
 
 
 def _images(where: Path, samples: int | None) -> pd.DataFrame:
@@ -121,7 +147,7 @@ def _fall(natural: pd.DataFrame, attacked: pd.DataFrame) -> float:
 def lines(frame: pd.DataFrame) -> list[str]:
     """A summary as aligned text, and its warnings."""
     aligned = []
-    for name, cells in zip(SHOWN, _columns(frame), strict=True):
+    for name, cells in zip(_shown(frame), _columns(frame), strict=True):
         width, align = max(map(len, cells)), "<" if name in NAMES else ">"
         aligned.append([f"{cell:{align}{width}}" for cell in cells])
     return [*("  ".join(row).rstrip() for row in zip(*aligned, strict=True)), *warnings(frame)]
@@ -130,7 +156,7 @@ def lines(frame: pd.DataFrame) -> list[str]:
 def markdown(frame: pd.DataFrame) -> list[str]:
     """The same as a Markdown table."""
     head, *rows = (f"| {' | '.join(cells)} |" for cells in zip(*_columns(frame), strict=True))
-    rule = f"|{'|'.join('---' if name in NAMES else '---:' for name in SHOWN)}|"
+    rule = f"|{'|'.join('---' if name in NAMES else '---:' for name in _shown(frame))}|"
     return [head, rule, *rows, *(line for warning in warnings(frame) for line in ("", warning))]
 
 
@@ -138,9 +164,11 @@ def warnings(frame: pd.DataFrame) -> list[str]:
     """A line for each model and attack with NaN rows, and one where there are fewer images than elsewhere."""
     told = []
     for row in frame[frame["nan"] > 0].itertuples():
-        what = f"{row.nan:,} of {row.images:,} images of {row.model} under {row.attack} gave NaN"
+        what = f"{row.nan:,} of {row.images:,} images of {row.model} under {row.attack}{_moment(row)} gave NaN"
         end = "it counts as wrong and is" if row.nan == 1 else "they count as wrong and are"
         told.append(f"warning: {what}; {end} left out of the means")
+    if "epoch" in frame:
+        return told  # splits differ in their images
     most = frame["images"].max()
     fewer = frame[(frame["images"] > 0) & (frame["images"] < most)]
     if len(fewer):
@@ -149,9 +177,17 @@ def warnings(frame: pd.DataFrame) -> list[str]:
     return told
 
 
+def _moment(row: Any) -> str:
+    return f" ({row.split}, epoch {row.epoch})" if hasattr(row, "epoch") else ""
+
+
 def _columns(frame: pd.DataFrame) -> list[list[str]]:
     """Each column as text, its heading first; `-` where there is no number."""
     return [
         [heading, *("-" if pd.isna(value) else form.format(value) for value in frame[name])]
-        for name, (heading, form) in SHOWN.items()
+        for name, (heading, form) in _shown(frame).items()
     ]
+
+
+def _shown(frame: pd.DataFrame) -> dict[str, tuple[str, str]]:
+    return SHOWN_OF_EPOCHS if "epoch" in frame else SHOWN

@@ -3,16 +3,18 @@
 import itertools
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from energylens import command
 from energylens.errors import UserError, many, unknown
 
-KINDS = ("points", "steps")
+KINDS = ("points", "steps", "epochs")
 FORMATS = ("text", "markdown", "csv")
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="tables, or tables/NAME, or tables/NAME/points.")]
+AGAIN = "the probe that made a file measures it again once it is deleted, and moves unreadable ones aside itself"
+AGAIN_OF_EPOCHS = "a run writes a file again once it is deleted and that epoch is trained again"
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="tables, tables/NAME, tables/NAME/points; or runs, ...")]
 
 app = command.app(help="Look after tables.")
 
@@ -25,8 +27,6 @@ def _group() -> None:
 @app.command()
 def check(folder: Folder) -> None:
     """Verify all files of tables: names, columns, keys, images, energies, balls, pairs; changes nothing."""
-    from energylens import verify
-
     found = tables(folder)
     files = rows = wrong = notes = 0
     out = sys.stdout  # while there is a bar, the terminal's is another one
@@ -36,20 +36,28 @@ def check(folder: Folder) -> None:
         files, rows = files + 1, rows + held
         advance(images)
 
-    with command.progress(sum(verify.images(points) for points in found), "checked") as advance:
+    with command.progress(sum(_checks(points).images(points) for points in found), "checked") as advance:
         for points in found:
-            for finding in verify.problems(points, seen):
+            for finding in _checks(points).problems(points, seen):
                 wrong, notes = wrong + finding.damage, notes + (not finding.damage)
                 print(f"{'' if finding.damage else 'note: '}{finding}", file=sys.stdout if out.isatty() else out)
     if wrong:
-        raise UserError(
-            f"{many(wrong, 'problem')} in {folder}; the probe that made a file measures it again once it is deleted, "
-            "and moves unreadable ones aside itself"
-        )
+        remedy = AGAIN_OF_EPOCHS if all(map(_of_epochs, found)) else AGAIN
+        raise UserError(f"{many(wrong, 'problem')} in {folder}; {remedy}")
     if not files:
         raise _nothing(folder)
     told = f", {many(notes, 'note')}" if notes else ""
     print(f"{many(files, 'file')}, {many(rows, 'row')}: all right{told}")
+
+
+def _checks(points: Path) -> Any:
+    from energylens import epoch_checks, verify
+
+    return epoch_checks if _of_epochs(points) else verify
+
+
+def _of_epochs(points: Path) -> bool:
+    return points.resolve().name == "epochs"
 
 
 @app.command()
@@ -57,14 +65,16 @@ def summary(
     folder: Folder,
     style: Annotated[str, typer.Option("--format", metavar="|".join(FORMATS), help="How it is written.")] = "text",
 ) -> None:
-    """Accuracy, mean energies and their change under attack, one line a model and attack."""
+    """Accuracy, mean energies and their change under attack, one line a model and attack (and split and epoch)."""
     import pandas as pd
 
     from energylens import summary as summaries
 
     if style not in FORMATS:
         raise unknown("format", style, FORMATS)
-    frames = {points: summaries.of(points) for points in tables(folder)}
+    frames = {
+        points: (summaries.of_epochs if _of_epochs(points) else summaries.of)(points) for points in tables(folder)
+    }
     if not any(frame["images"].any() for frame in frames.values()):
         raise _nothing(folder)
     if style == "csv":
@@ -83,11 +93,14 @@ def compact(folder: Folder) -> None:
     from energylens import compact as compacting
 
     for points in tables(folder):
-        compacting.compact(points, print)
+        if _of_epochs(points):
+            print(f"{points}: left as it is, a file for each split and epoch")
+        else:
+            compacting.compact(points, print)
 
 
 def tables(folder: Path) -> list[Path]:
-    """The `points` and `steps` at a folder or below it.
+    """The `points`, `steps` and `epochs` at a folder or below it.
 
     Raises:
         UserError: there are none.
@@ -109,7 +122,8 @@ def _below(folder: Path, depth: int) -> list[Path]:
 
 def _nothing(folder: Path) -> UserError:
     return UserError(
-        f"{folder} holds no energy table (NAME/points or NAME/steps); measure one: python -m energylens.probe"
+        f"{folder} holds no energy table (NAME/points or NAME/steps, or a run's epochs); "
+        "measure one: python -m energylens.probe"
     )
 
 

@@ -53,7 +53,7 @@ def problems(points: Path, seen: Seen = lambda images, rows: None) -> Iterator[F
     if (points / compact.HIDDEN).exists():
         yield Finding(points / compact.HIDDEN, "table compact is at work, or was killed; readers skip it", damage=False)
     homes = sorted(path for path in points.glob("model=*") if path.is_dir())
-    yield from _strangers(points, homes)
+    yield from strangers(points, homes)
     for home in homes:
         yield from _Model(home, STEPS if points.resolve().name == "steps" else SCHEMA, seen).problems()
 
@@ -67,7 +67,8 @@ def _promised(part: Part) -> int:
     return max(0, part.stop - part.start)
 
 
-def _strangers(folder: Path, known: Iterable[Path]) -> Iterator[Finding]:
+def strangers(folder: Path, known: Iterable[Path]) -> Iterator[Finding]:
+    """What is none of ours in a folder, in which readers see all but hidden names."""
     if not os.access(folder, os.R_OK | os.X_OK):
         yield Finding(folder, "may not be read; change its permissions")
     for path in sorted(set(folder.glob("[!._]*")) - set(known)):
@@ -106,13 +107,13 @@ class _Model:
     def problems(self) -> Iterator[Finding]:
         natural = f"attack={NATURAL}"
         folders = [path for path in self.home.glob("attack=*") if path.is_dir()]
-        yield from _strangers(self.home, folders)
+        yield from strangers(self.home, folders)
         for where in sorted(folders, key=lambda path: (path.name != natural, path.name)):
             yield from self._attack(where, where.name != natural)
 
     def _attack(self, where: Path, attacked: bool) -> Iterator[Finding]:
         found = parts(where)
-        yield from _strangers(where, (part.path for part in found))
+        yield from strangers(where, (part.path for part in found))
         yield from _leftovers(where)
         self.images = self.images if attacked else max((part.stop for part in found), default=0)
         yield from _holes(where, found, self.images)

@@ -129,7 +129,9 @@ def test_problems_go_where_standard_output_goes_while_a_bar_is_on_the_terminal(t
 
 @pytest.mark.parametrize("name", ["check", "summary", "compact"])
 def test_folders_without_tables_are_told_in_one_line(name, tmp_path, capsys):
-    nothing = "holds no energy table (NAME/points or NAME/steps); measure one: python -m energylens.probe"
+    nothing = (
+        "holds no energy table (NAME/points or NAME/steps, or a run's epochs); measure one: python -m energylens.probe"
+    )
     (tmp_path / "empty").mkdir()
     (tmp_path / "hidden" / "points" / "_aside").mkdir(parents=True)
     (tmp_path / "file").touch()

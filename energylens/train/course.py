@@ -10,8 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import pandas as pd
+
+from energylens import epochs as energies
+from energylens.attacks import Attack
 from energylens.errors import UserError
-from energylens.train import checkpoints, loop, select
+from energylens.train import checkpoints, epochs, loop, select
 from energylens.train.prepare import Ready
 from energylens.train.processes import Alone
 from energylens.train.runs import BEST, LAST, STATE
@@ -76,6 +80,7 @@ def _train(ready: Ready, processes: Alone, advance: Callable[[Row, int], None]) 
     if course.rows:
         advance(course.rows[-1], settings.epochs)
     if state.epoch == 0:
+        _measured(course)
         course.save()
     began = time.monotonic()
     try:
@@ -91,12 +96,34 @@ def _train(ready: Ready, processes: Alone, advance: Callable[[Row, int], None]) 
 
 
 def _after(course: Course, numbers: Row) -> None:
-    """What is told and saved of an epoch."""
+    """What is told, measured and saved of an epoch."""
     row: Row = {"epoch": course.state.epoch, **numbers}
+    row |= _measured(course)
     row |= _selected(course)
     course.rows.append(row)
     checkpoints.save_metrics(course.ready.folder.path, course.rows)
     course.save()
+
+
+def _measured(course: Course) -> Row:
+    """The epoch's energies, if it is one of those that are measured; the means that metrics tell of them."""
+    ready, epoch, path = course.ready, course.state.epoch, course.ready.folder.path
+    if not ready.every or (epoch % ready.every and epoch != ready.run.settings.epochs):
+        return {}
+    precision = ready.run.settings.precision
+    epochs.record(course.state.result, path, ready.run.name, epoch, ready.sets, precision=precision)
+    means = energies.means(energies.open(path, epochs=epoch))
+    return {name: value for split, _, attacks in ready.sets for name, value in _told(means, split, attacks)}
+
+
+def _told(means: pd.DataFrame, split: str, attacks: tuple[Attack, ...]) -> list[tuple[str, float]]:
+    """What metrics hold of a split: Delta E under the first attack, accuracies of test images under the last."""
+    rows = means[means["split"] == split].set_index("attack")
+    told = [(f"{split}_delta_energy", float(rows["delta_energy"][attacks[0].name]))]
+    if split == "test":
+        names = {"test_clean": "accuracy_natural", "test_robust": "accuracy"}
+        told += [(name, float(rows[column][attacks[-1].name])) for name, column in names.items()]
+    return told
 
 
 def _selected(course: Course) -> Row:

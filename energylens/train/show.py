@@ -12,7 +12,13 @@ from energylens.train.prepare import Ready
 
 EVERY = 30.0
 """seconds between two lines"""
-SHOWN = {"loss": "loss", "train_robust": "robust (train)", "val_robust": "robust (val)"}
+SHOWN = {
+    "loss": "loss",
+    "train_robust": "robust (train)",
+    "val_robust": "robust (val)",
+    "test_robust": "robust (test)",
+    "train_delta_energy": "Delta E (train)",
+}
 
 
 def told(row: dict[str, Any]) -> str:

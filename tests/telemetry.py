@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from dying import Death, arm
 from torch import nn
 
 from energylens.attacks import PGD
@@ -16,14 +17,15 @@ FULL, SHORT = PGD(eps=EPS), PGD(eps=EPS, steps=2)
 
 
 class Sloped(nn.Module):
-    """Logits (s, -s), s = w.x - w.0.4: all grey images of 0.5 are of class 0."""
+    """Logits (s, -s), s = w.(x - zero): grey images of 0.5 are of class 0."""
 
-    def __init__(self, slope: float = 1.0):
+    def __init__(self, slope: float = 1.0, zero: float = 0.4):
         super().__init__()
+        self.zero = zero
         self.weight = nn.Parameter(slope * torch.tensor([1.0, -2.0, 0.5, 3.0]).repeat(4))
 
     def score(self, x):
-        return (x - 0.4).flatten(1) @ self.weight
+        return (x - self.zero).flatten(1) @ self.weight
 
     def forward(self, x):
         s = self.score(x)
@@ -52,3 +54,9 @@ def measured(run: Path, epoch: int = 0, slope: float = 1.0, **options) -> Sloped
 def selected(images: Data, *places: int) -> Data:
     """Some of the images, as held-out ones."""
     return replace(images, index=np.array(places))
+
+
+def dies(run: Path, death: Death) -> None:
+    """The same in a process that does not survive it."""
+    arm(death)
+    measured(run)

@@ -5,14 +5,15 @@ import signal
 
 import pandas as pd
 import pytest
-from dying import Death, arm
-from telemetry import FULL, SHORT, Sloped, grey, measured, selected, sets
+from dying import Death
+from telemetry import FULL, SHORT, Sloped, dies, grey, measured, selected, sets
 
 from energylens import epochs
 from energylens.errors import UserError
 from energylens.train.epochs import record
 
-FRESH = multiprocessing.get_context("fork")
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["energylens.train.epochs"])
 
 
 @pytest.fixture
@@ -66,11 +67,6 @@ def test_only_the_missing_file_is_measured(run, counted):
     assert {name for name in after if after[name] != before[name]} == {str(lost.relative_to(run / "epochs"))}
 
 
-def _dies(run, death: Death) -> None:
-    arm(death)
-    measured(run)
-
-
 @pytest.mark.parametrize(
     "death",
     [
@@ -83,7 +79,7 @@ def _dies(run, death: Death) -> None:
     ids=str,
 )
 def test_a_run_killed_between_two_files_goes_on(run, tmp_path, death):
-    process = FRESH.Process(target=_dies, args=(run, death))
+    process = FORKS.Process(target=dies, args=(run, death))
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL

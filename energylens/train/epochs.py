@@ -44,7 +44,7 @@ class Watched(NamedTuple):
 
 def record(
     net: nn.Module,
-    folder: Path,
+    folder: str | Path,
     name: str,
     epoch: int,
     sets: Iterable[Watched | tuple[str, Data, tuple[Attack, ...]]],

@@ -44,7 +44,7 @@ def run(group: typer.Typer, program: str, arguments: list[str] | None = None) ->
     except typer.Abort:
         code = INTERRUPTED
     if code == INTERRUPTED:
-        print("interrupted; whole shards are kept", file=sys.stderr)
+        print("interrupted; what is whole is kept", file=sys.stderr)
     return code if isinstance(code, int) else 0
 
 

@@ -18,7 +18,7 @@ from energylens import measure, table
 from energylens.attacks import PGD
 from energylens.recipe import Recipe
 
-INTERRUPTED = "interrupted; whole shards are kept\n"
+INTERRUPTED = "interrupted; what is whole is kept\n"
 ROBUST = ("demo:sat", "demo:trades", "demo:weat-adv", "demo:weat-nat")
 STANDARD = ("demo:standard-6", "demo:standard-10", "demo:standard-14")
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from energylens import command, figure, models_command, probe, table_command
+from energylens import command, evaluate, figure, models_command, probe, table_command
 from energylens.train import command as train_command
 
 
@@ -12,6 +12,7 @@ def app() -> typer.Typer:
     group.command()(figure.figure)
     group.command()(probe.probe)
     group.command()(train_command.train)
+    group.command()(evaluate.evaluate)
     group.add_typer(models_command.app, name="models")
     group.add_typer(table_command.app, name="table")
     return group

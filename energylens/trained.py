@@ -1,0 +1,79 @@
+"""What networks of our own say of their training: a run's folder, a checkpoint's metadata, the demo zoo's."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from energylens import models, references
+from energylens.data import named
+from energylens.errors import UserError
+from energylens.models import files
+
+WEIGHTS = ("best.safetensors", "last.safetensors")
+"""of a run's folder; the first that is there is taken: `best` is only there where a selection was asked for"""
+
+
+@dataclass(frozen=True)
+class Network:
+    """A model reference, and what its file tells."""
+
+    reference: str
+    """with a display name where the file's own would say little"""
+    about: dict[str, Any] = field(default_factory=dict)
+    """metadata of one of our own checkpoints; empty for all other models"""
+    taken: str = ""
+    """which file of a run's folder it is"""
+
+    @property
+    def name(self) -> str:
+        """As in tables."""
+        return references.named(self.reference)[0]
+
+    @property
+    def eps(self) -> float | None:
+        """Radius of its training attack; None where the file tells none."""
+        return self.about.get("eps")
+
+    @property
+    def test(self) -> str | None:
+        """Reference of the test images of what it was trained on; None where none can be told."""
+        source = references.split(str(self.about.get("data", "")))[0]
+        return source if source in named.NAMES or (source and Path(source).is_dir()) else None
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """`objective`, `arch` and `train_seed`; None where the file does not tell."""
+        words = {name: str(self.about[name]) if name in self.about else None for name in ("objective", "arch")}
+        seed = self.about.get("seed")
+        return words | {"train_seed": seed if isinstance(seed, int) else None}
+
+
+def network(reference: str) -> Network:
+    """A model reference, or the folder of a training run, which stands for one of its checkpoints.
+
+    Raises:
+        UserError: a folder without weights, or a checkpoint whose metadata cannot be read.
+    """
+    name, bare = references.named(reference)
+    if bare.startswith("demo:"):
+        return Network(reference, files.metadata(models.demo(bare.removeprefix("demo:"))))
+    path = Path(bare)
+    if path.is_dir() or references.run_command(f"{path}/{WEIGHTS[-1]}"):
+        return _of_folder(path, name if bare != reference else None)
+    if path.suffix == ".safetensors" and path.is_file():
+        return Network(reference, files.metadata(path))
+    return Network(reference)
+
+
+def _of_folder(folder: Path, name: str | None) -> Network:
+    path = next((folder / file for file in WEIGHTS if (folder / file).is_file()), None)
+    if path is None:
+        command = references.run_command(f"{folder}/{WEIGHTS[-1]}")
+        remedy = f"train it: {command}" if command else "give the folder of a training run, or FILE.safetensors"
+        raise UserError(f"{folder} holds neither {' nor '.join(WEIGHTS)}; {remedy}")
+    shown = name or folder.resolve().name.replace("=", "")
+    plain = references.named(str(path))[0] == shown
+    taken = f"{path.name} of {folder}"
+    if path.name == WEIGHTS[0] and not (folder / WEIGHTS[1]).is_file():
+        taken += ", a run that has not come to its end"
+    return Network(str(path) if plain else f"{shown}={path}", files.metadata(path), taken)

@@ -90,11 +90,12 @@ def recipes(found: list[Network], sample: Sample, wanted: Wanted) -> list[Recipe
     groups: dict[tuple[str, float | None], list[str]] = {}
     for one in found:
         groups.setdefault((_data(one, sample), one.eps if wanted.any_open else None), []).append(one.reference)
-    which = {"samples": sample.samples, "shuffle_seed": sample.shuffle_seed, "precision": wanted.precision}
-    return [
-        Recipe(tuple(models), data, wanted.attacks(eps), **which).override(eps=wanted.eps)
-        for (data, eps), models in groups.items()
-    ]
+    made = []
+    for (data, trained_with), models in groups.items():
+        chosen = wanted.attacks(trained_with)
+        recipe = Recipe(tuple(models), data, chosen, sample.samples, sample.shuffle_seed, wanted.precision)
+        made.append(recipe.override(eps=wanted.eps))
+    return made
 
 
 def _data(one: Network, sample: Sample) -> str:

@@ -96,8 +96,8 @@ def _plain(value: Any) -> Any:
 
 
 def _after(rows: pd.DataFrame) -> dict[str, float]:
-    shares = accuracy.after_parts(rows).iloc[0]
-    return {column: float(shares[part]) for column, part in AFTER.items()}
+    shares, n = accuracy.after_parts(rows).iloc[0], len(rows)
+    return {column: round(n * shares[part]) / n for column, part in AFTER.items()}  # cumulated, so not quite k / n
 
 
 def read(path: Path) -> list[dict[str, Any]]:

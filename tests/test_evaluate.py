@@ -99,31 +99,32 @@ def test_a_run_that_was_interrupted_measures_only_what_is_missing(monkeypatch):
     pd.testing.assert_frame_equal(rows(), once)
 
 
-def test_an_image_that_gives_nan_is_wrong_and_told(toy_net, tmp_path, capsys):
-    """All logits are 0 but for that of class 0, and NaN where the first pixel is white."""
+def test_images_that_give_nan_are_wrong_and_told(toy_net, capsys):
+    """Class 0 wins above a mean of 0.3, so all grey images (0.39) can be moved over; two white ones give NaN."""
     body = (
-        "logits = x.mean((1, 2, 3))[:, None] * torch.tensor([[20.0, 1, 1, 1, 1]]); "
+        "logits = (x.mean((1, 2, 3))[:, None] - 0.3) * torch.tensor([20.0, 1, 1, 1, 1]); "
         "return torch.where(x.flatten(1)[:, :1] == 1, torch.nan, logits)"
     )
     pixels = np.full((8, 1, 4, 4), 100, np.uint8)
     pixels[:2] = 255
     np.savez("made.npz", images=pixels, labels=np.array([0, 1, 0, 0, 0, 0, 1, 1]))
-    given = (f"{toy_net(body)}:toy", "--data", "made.npz", "--attack", "autoattack:eps=0.01")
-    assert typed(*given) == 0
+    assert (
+        typed(f"{toy_net(body)}:toy", "--data", "made.npz", "--attack", "fgsm", "--attack", "autoattack:eps=0.2") == 0
+    )
     found = rows()
-    assert found["correct"].tolist() == [4, 4]
-    assert found["nan"].tolist() == [2, 2]
-    assert found["after_square"][1] == 0.5
+    assert found["correct"].tolist() == [4, 4, 0]
+    assert found["nan"].tolist() == [2, 2, 2]
+    assert found["after_apgd_ce"][2] == 0
     told = capsys.readouterr().out.splitlines()
     assert "warning: 2 of 8 images of toy under natural gave NaN; they count as wrong" in told
 
 
 def test_a_real_network_without_robustness_has_none(real_data, real_zoo):
-    """On 300 images an independent measurement found 91.7 % and, under PGD-20 at 8/255, 0 %."""
-    given = (f"{real_zoo}/nets.py:resnet20_std", "--data", "cifar10:test", "--data-dir", real_data, "--samples", "24")
+    """On 300 images an independent measurement found 76.1 % and, under PGD-20 at 8/255, 0 %."""
+    given = (f"{real_zoo}/nets.py:wide_sgd", "--data", "cifar10:test", "--data-dir", real_data, "--samples", "24")
     assert typed(*given, "--attack", "pgd") == 0
     found = rows()
-    assert found["correct"][0] >= 18
+    assert found["correct"][0] >= 14
     assert found["correct"][1] == 0
     assert found["low"][1] == 0
     assert found["high"][1] == pytest.approx(0.1380, abs=1e-4)  # z^2 / (n + z^2), by hand

@@ -1,5 +1,7 @@
 """The table of accuracies: intervals by hand, rows that stay, and what the command refuses."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +39,16 @@ def test_a_row_is_replaced_by_the_same_measurement_alone():
     assert found["accuracy"].tolist() == [0.6, *[0.5] * 7]
     assert found["model"].tolist() == ["a"] * 5 + ["b", "a", "c"]
     assert [file.name for file in path.parent.iterdir() if file.name[0] != "."] == ["evaluate.parquet"]
+
+
+def test_two_commands_that_add_rows_at_once_lose_none():
+    code = (
+        "import sys; from pathlib import Path; from energylens import evaluations as e\n"
+        "for n in range(15): e.add(Path('out/evaluate.parquet'), [{'model': sys.argv[1], 'n': n}])"
+    )
+    both = [subprocess.Popen([sys.executable, "-c", code, name]) for name in "ab"]
+    assert [process.wait(60) for process in both] == [0, 0]
+    assert rows().groupby("model").size().to_dict() == {"a": 15, "b": 15}
 
 
 def test_mean_and_standard_deviation_over_seeds_are_those_of_a_sample():

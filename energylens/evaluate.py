@@ -42,7 +42,7 @@ def evaluate(
     dry_run: options.DryRun = False,
 ) -> None:
     """Measure clean and robust accuracy with 95 % intervals; what is there is not measured again."""
-    from energylens import estimate, evaluations, measure, progress, trials
+    from energylens import estimate, evaluations, measure, progress, scoreboard, trials
     from energylens.atomic import check_writable
 
     wanted = trials.Wanted(tuple(attack or trials.USUAL), tuple(seed or ()), eps, precision)
@@ -68,7 +68,8 @@ def evaluate(
         new = trials.rows(recipe, place.tables / trials.TABLE / recipe.folder, networks, partly=failed is not None)
         held = evaluations.add(path, new)
         rows += new
-    print(*trials.lines(rows), sep="\n")
+    for line in scoreboard.lines(rows):
+        print(line)
     print(f"table: {path}, {held} row{'s' * (held != 1)}")
     if failed:
         raise failed

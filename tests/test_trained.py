@@ -1,10 +1,12 @@
 """What is taken from a network's own training: data, eps, and the file of a run's folder."""
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 from evaluating import rows, typed
+from safetensors.torch import load_file, save_file
 
 from energylens import models, trained
 from energylens.errors import UserError
@@ -81,6 +83,18 @@ def test_a_folder_without_weights_says_what_to_type(capsys):
         assert capsys.readouterr().err == told
     with pytest.raises(UserError, match=r"give the folder of a training run, or FILE\.safetensors"):
         trained.network("runs")
+
+
+def test_a_network_of_other_images_that_cannot_be_had_stops_all_before_any_work(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("ENERGYLENS_DATA", str(tmp_path / "none"))
+    monkeypatch.setenv("ENERGYLENS_OFFLINE", "1")
+    about = {"arch": "small-resnet:depth=6", "data": "svhn:train", "eps": 8 / 255}
+    save_file(load_file(models.demo("sat")), "other.safetensors", {"energylens": json.dumps(about)})
+    assert typed("demo:sat", "other.safetensors", "--samples", "5", "--attack", "fgsm") == 2
+    told = capsys.readouterr()
+    assert "other: images svhn:test and eps 8/255, from its training" in told.out
+    assert "svhn:test" in told.err
+    assert [path.name for path in Path().iterdir()] == ["other.safetensors"]
 
 
 def test_networks_that_tell_nothing_of_their_training_want_their_images():

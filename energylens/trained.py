@@ -52,7 +52,7 @@ def network(reference: str) -> Network:
     """A model reference, or the folder of a training run, which stands for one of its checkpoints.
 
     Raises:
-        UserError: a folder without weights, or a checkpoint whose metadata cannot be read.
+        UserError: nothing there, a folder without weights, or a checkpoint whose metadata cannot be read.
     """
     name, bare = references.named(reference)
     if bare.startswith("demo:"):
@@ -60,6 +60,9 @@ def network(reference: str) -> Network:
     path = Path(bare)
     if path.is_dir() or references.run_command(f"{path}/{WEIGHTS[-1]}"):
         return _of_folder(path, name if bare != reference else None)
+    if "/" in bare and not path.exists() and not set(bare) & set(":@"):
+        command = references.run_command(bare)
+        raise UserError(f"no such file or run: {bare}" + (f"; train it: {command}" if command else ""))
     if path.suffix == ".safetensors" and path.is_file():
         return Network(reference, files.metadata(path))
     return Network(reference)

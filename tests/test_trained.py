@@ -77,10 +77,16 @@ def test_a_folder_without_weights_says_what_to_type(capsys):
     RUN.mkdir(parents=True)
     (RUN / "run.json").write_text("{}")
     command = "python -m energylens.train sat --data digits --arch small-resnet --seed 1"
-    for folder in (RUN, RUN.with_name("sat-digits-small-resnet-1")):
-        assert typed(folder) == 2
-        told = f"error: {folder} holds neither best.safetensors nor last.safetensors; train it: {command}\n"
-        assert capsys.readouterr().err == told
+    told = f"error: {RUN} holds neither best.safetensors nor last.safetensors; train it: {command}\n"
+    assert typed(RUN) == 2
+    assert capsys.readouterr().err == told
+    shutil.rmtree(RUN)  # a run that was never begun
+    assert typed(RUN) == 2
+    assert capsys.readouterr().err == told
+    with pytest.raises(UserError, match=r"^no such file or run: runs/none$"):
+        trained.network("runs/none")
+    with pytest.raises(UserError, match=rf"^no such file or run: .*; train it: {command}$"):
+        trained.network(f"{RUN}/last.safetensors")
     with pytest.raises(UserError, match=r"give the folder of a training run, or FILE\.safetensors"):
         trained.network("runs")
 

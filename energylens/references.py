@@ -18,7 +18,7 @@ def named(reference: str) -> tuple[str, str]:
     match = re.match(r"([^:@/=]*)=(.+)", reference)
     if match and not os.path.exists(reference):  # False for names that no file can have
         return match.group(1).strip(), match.group(2)
-    if _run(reference):
+    if _checkpoint_of_run(reference):
         return Path(reference).parent.name, reference
     tail = reference.rpartition("@")[0] or reference
     tail = re.split(r"[:/]", tail)[-1]
@@ -28,7 +28,7 @@ def named(reference: str) -> tuple[str, str]:
 def public(reference: str) -> str:
     """A bare model reference without its folders (a run keeps its own), as it is stored in tables."""
     reference = named(reference)[1]
-    if _run(reference):
+    if _checkpoint_of_run(reference):
         return "/".join(Path(reference).parts[-2:])
     if reference.startswith("robustbench:"):
         return "/".join(NORMS.get(part.lower(), part) for part in reference.split("/"))
@@ -49,9 +49,14 @@ def run_command(reference: str) -> str | None:
     return f"python -m energylens.train {objective} --data {data} --arch {arch} --seed {seed}{where}"
 
 
-def _run(reference: str) -> re.Match | None:
+def _checkpoint_of_run(reference: str) -> bool:
+    """Whether a file is called like a run's, whose folder then says more than its own name."""
     path = Path(reference)
-    return RUN.fullmatch(path.parent.name) if path.name in ("last.safetensors", "best.safetensors") else None
+    return path.name in ("last.safetensors", "best.safetensors") and path.parent.name != ""
+
+
+def _run(reference: str) -> re.Match | None:
+    return RUN.fullmatch(Path(reference).parent.name) if _checkpoint_of_run(reference) else None
 
 
 def split(reference: str) -> tuple[str, str]:

@@ -87,7 +87,7 @@ def test_reads_a_users_python_file_and_an_installed_module(toy_net, monkeypatch)
         ("../zoo/nets.py:toy", "toy", "nets.py:toy"),
         ("runs/x.pt@resnet18:classes=10", "x", "x.pt@resnet18:classes=10"),
         ("My net (1)=a/b.pth@resnet18:classes=10", "My net (1)", "b.pth@resnet18:classes=10"),
-        ("runs/weat/best.safetensors", "best", "best.safetensors"),
+        ("runs/weat/best.safetensors", "weat", "weat/best.safetensors"),
         ("package.module:net", "net", "package.module:net"),
     ],
 )

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from energylens.attacks import PGD
 from energylens.errors import UserError, unknown
+from energylens.train.negatives import Negatives
 from energylens.train.settings import NORMALIZE
-from energylens.train.terms import PerImage, boosted_ce, ce_adv, ce_clean, der, kl
+from energylens.train.terms import PerImage, boosted_ce, ce_adv, ce_clean, der, joint_adv, kl
 from energylens.train.weights import mail, ones, unsure, weat
 
 Mean = Callable[[Tensor], Tensor]
@@ -78,6 +79,8 @@ class Objective:
     """whether natural images pass through the network too; BatchNorm's statistics count them then"""
     burn_in: float = 0.0
     """share of the epochs, from the first on, in which all weights are 1"""
+    negatives: Negatives | None = None
+    """JEAT's sampler, whose images the network sees beside the adversarial ones"""
 
     def __post_init__(self):
         if not 0 <= self.burn_in <= 1:
@@ -100,7 +103,13 @@ class Objective:
         return net(x), net(x_adv)
 
     def parts(
-        self, clean: Tensor, adv: Tensor, y: Tensor, mean: Mean = Tensor.mean, normalize: str = "none"
+        self,
+        clean: Tensor,
+        adv: Tensor,
+        y: Tensor,
+        mean: Mean = Tensor.mean,
+        normalize: str = "none",
+        negative: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Each term's share of the loss.
 
@@ -110,13 +119,18 @@ class Objective:
             y: [B] classes, int64.
             mean: over images; another one where the batch is spread over processes.
             normalize: of NORMALIZE.
+            negative: [N, K] logits at the negatives, for an objective that has them.
 
         Returns:
-            name of a term -> scale x mean(weight x loss), scalars; terms of one name are added.
+            name of a term -> scale x mean(weight x loss), scalars; terms of one name are added. After them, the
+            parts of the negatives.
 
         Raises:
             UserError: an unknown `normalize`.
+            ValueError: negatives are missing, or the objective has none.
         """
+        if (negative is None) != (self.negatives is None):
+            raise ValueError("logits at negatives are for objectives that have them, and needed there")
         if normalize not in NORMALIZE:
             raise unknown("normalize", str(normalize), NORMALIZE)
         parts: dict[str, Tensor] = {}
@@ -126,11 +140,21 @@ class Objective:
                 weight = weight / mean(weight.detach())
             part = term.scale * mean(weight * term.loss(clean, adv, y))
             parts[term.name] = parts[term.name] + part if term.name in parts else part
+        if self.negatives and negative is not None:
+            parts |= self.negatives.parts(adv, negative, mean)
         return parts
 
-    def loss(self, clean: Tensor, adv: Tensor, y: Tensor, mean: Mean = Tensor.mean, normalize: str = "none") -> Tensor:
+    def loss(
+        self,
+        clean: Tensor,
+        adv: Tensor,
+        y: Tensor,
+        mean: Mean = Tensor.mean,
+        normalize: str = "none",
+        negative: Tensor | None = None,
+    ) -> Tensor:
         """The number to minimise: the sum of `parts`."""
-        first, *others = self.parts(clean, adv, y, mean, normalize).values()
+        first, *others = self.parts(clean, adv, y, mean, normalize, negative).values()
         return sum(others, start=first)
 
 
@@ -150,6 +174,10 @@ OBJECTIVES = {
     "mail-trades": Objective(KL, (Term(ce_clean), Term(kl, 5, mail)), burn_in=0.75),
     "weat-nat": WEAT_NAT,
     "weat-adv": WEAT_ADV,
+    # Reconstructed: no code of JEAT is public; docs/jeat.md tells what is known of it and what is our reading.
+    "jeat": Objective(
+        Inner("joint", "uniform", steps=1, step=1.0), (Term(joint_adv),), clean=False, negatives=Negatives()
+    ),
     # Table 1c: from MART (1) to TRADES (5), and from there to WEAT (7, 8)
     "tab1c-1": MART,
     "tab1c-2": Objective(CE_TINY, (Term(ce_adv), Term(kl, 5, unsure))),

@@ -24,6 +24,11 @@ def ce_adv(clean: Tensor, adv: Tensor, y: Tensor) -> Tensor:
     return energy.cross_entropy(adv, y)
 
 
+def joint_adv(clean: Tensor, adv: Tensor, y: Tensor) -> Tensor:
+    """E(x*, y), the joint energy of the adversarial image with its class (Zhu et al. 2021, arXiv:2108.09093)."""
+    return energy.joint(adv, y)
+
+
 def boosted_ce(clean: Tensor, adv: Tensor, y: Tensor) -> Tensor:
     """CE(x*) - log(1.0001 - max_{k != y} p_k(x*) + 1e-12), which pushes the best wrong class down as well.
 

@@ -17,10 +17,11 @@ MOST = 24
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
-    """An error for a name that does not exist: the closest one first, then all there are."""
+    """An error for a name that does not exist: the closest one first (one that begins like it), then all there are."""
     known = list(known)
     lowered = {option.lower(): option for option in known}
-    near = difflib.get_close_matches(name.lower(), list(lowered), n=1, cutoff=0.5)
+    longer = [option for option in lowered if name and option.startswith(f"{name.lower()}-")]
+    near = longer or difflib.get_close_matches(name.lower(), list(lowered), n=1, cutoff=0.5)
     hint = f"did you mean '{lowered[near[0]]}'? " if near else ""
     if len(known) > MOST:
         nearest = difflib.get_close_matches(name.lower(), list(lowered), n=MOST // 2, cutoff=0.2)

@@ -151,7 +151,7 @@ def test_der_brings_the_natural_images_in():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"name": "weatnat"}, "unknown objective 'weatnat'; did you mean 'weat-nat'?"),
+        ({"name": "weat"}, "unknown objective 'weat'; did you mean 'weat-"),
         ({"name": "sat", "beta": 2}, "objective sat has no KL term for beta=2; leave beta out, or take one of trades,"),
         ({"name": "mail-at", "beta": 0}, "mart, mail-trades, weat-nat, weat-adv, tab1c-1, tab1c-2"),
         ({"name": "trades", "beta": -1}, "beta=-1: beta must be a finite number, at least 0"),

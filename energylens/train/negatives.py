@@ -22,7 +22,7 @@ from energylens.attacks.settings import check_numbers
 from energylens.errors import UserError
 
 
-class Diverged(RuntimeError):
+class Diverged(UserError):
     """Energies left their bounds: what comes after this step is worthless, what came before it is not."""
 
     def __init__(self, step: int, positive: float, negative: float, limit: float):

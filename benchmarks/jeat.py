@@ -4,7 +4,7 @@ Training settings are those of preset `demo`. `--passes` shows what BatchNorm ma
 kinds of images, as in training; `two` passes in train mode; negatives in `eval` mode.
 
     python benchmarks/jeat.py
-    python benchmarks/jeat.py --passes two eval --epochs 12
+    python benchmarks/jeat.py --passes one two eval --epochs 4
 """
 
 import argparse
@@ -18,13 +18,14 @@ from torch import Tensor, nn
 from energylens import data, energy
 from energylens.attacks import PGD
 from energylens.models import architectures
-from energylens.train.loop import Settings
 from energylens.train.loop import train as train_sat
 from energylens.train.negatives import Buffer, Negatives
 from energylens.train.objectives import OBJECTIVES, Objective
+from energylens.train.settings import recipe
 
-EPS, ARCH = 0.2, "small-resnet:depth=6"
-DEMO = Negatives(steps=5, buffer=1000)
+ARCH = "small-resnet:depth=6"
+SAT = recipe("demo", "sat", "digits", seed=0)
+DEMO = Negatives(steps=10, buffer=1000)
 
 
 def batches(images: data.Data, size: int, epochs: int) -> Iterator[tuple[int, Tensor]]:
@@ -45,7 +46,7 @@ def two_kinds(net: nn.Module, x_adv: Tensor, x_k: Tensor, passes: str) -> tuple[
 
 
 def train(
-    objective: Objective, images: data.Data, epochs: int, batch: int = 32, lr: float = 2e-2, passes: str = "one", seed=0
+    objective: Objective, images: data.Data, epochs: int, batch: int = 16, lr: float = 2e-2, passes: str = "one", seed=0
 ) -> tuple[nn.Module, Buffer, list[tuple[float, float]]]:
     """JEAT by Adam with OneCycle: the network in eval mode, its buffer, (mean E(x_adv), mean E(x_K)) of each step."""
     assert objective.inner is not None
@@ -59,7 +60,7 @@ def train(
     buffer, energies = Buffer(objective.negatives, tuple(x_all.shape[1:]), seed), []
     for step, (epoch, rows) in enumerate(batches(images, batch, epochs)):
         x, y = x_all[rows], y_all[rows]
-        x_adv = objective.inner.attack(EPS, 1, None, seed + 1000 * (epoch + 1))(net, x, y, index=index[rows])
+        x_adv = objective.inner.attack(SAT.eps, 1, None, seed + 1000 * (epoch + 1))(net, x, y, index=index[rows])
         adv, negative = two_kinds(net, x_adv, buffer.sample(net, len(x)), passes)
         energies.append(objective.negatives.check(step, adv, negative))
         optimizer.zero_grad()
@@ -73,7 +74,7 @@ def train(
 def measured(net: nn.Module, x_k: Tensor | None = None) -> dict[str, float]:
     """Accuracies on the 500 test images, and mean E(x) of them, of their PGD-20 images, of negatives and of noise."""
     x, y, index = (test := data.load("digits:test")).batch(0, len(test))
-    x_adv = PGD(eps=EPS)(net, x, y, index=index)
+    x_adv = PGD(eps=SAT.eps)(net, x, y, index=index)
     noise = torch.rand(x.shape, generator=torch.Generator().manual_seed(0))
     row = {"clean %": 100 * (net(x).argmax(1) == y).float().mean().item()}
     row["PGD-20 %"] = 100 * (net(x_adv).argmax(1) == y).float().mean().item()
@@ -89,14 +90,14 @@ def say(name: str, seconds: float, row: dict[str, float]) -> None:
 def main() -> None:
     """The table, a line a network."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=24)
+    parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--passes", nargs="+", default=["one"], choices=["one", "two", "eval"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     given = parser.parse_args()
     images = data.load("digits:train")
     for seed in given.seeds:
         began = time.process_time()
-        net = train_sat("sat", ARCH, images, Settings(epochs=given.epochs, seed=seed))
+        net = train_sat("sat", ARCH, images, replace(SAT, epochs=given.epochs, seed=seed))
         say(f"SAT, seed {seed}", time.process_time() - began, measured(net))
         for passes in given.passes:
             began = time.process_time()

@@ -1,13 +1,17 @@
 """JEAT's loss against a plain transcription; what it does on the digits, beside SAT."""
 
+import runpy
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from small_training import BATCH, small_batch, small_net
 
+from energylens import data
 from energylens.errors import UserError
-from energylens.train.negatives import Negatives
+from energylens.train.loop import train
+from energylens.train.negatives import Diverged, Negatives
 from energylens.train.objectives import OBJECTIVES, objective
 
 JEAT = OBJECTIVES["jeat"]
@@ -100,3 +104,23 @@ def test_one_pass_of_both_kinds_hides_from_batchnorm_which_is_which():
     torch.testing.assert_close(*apart, atol=1e-3, rtol=1e-3)
     adv, negative = net(torch.cat([x, x / 2])).split(BATCH)
     assert (adv - negative).abs().mean() > 0.1
+
+
+@pytest.mark.slow
+def test_on_the_digits_it_stands_at_most_10_points_below_sat_and_its_guard_stays_silent():
+    digits = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "jeat.py"))
+    images = data.load("digits:train")
+    sat = digits["measured"](train("sat", digits["ARCH"], images, replace(digits["SAT"], epochs=12)))
+    net, buffer, energies = digits["train"](replace(JEAT, negatives=digits["DEMO"]), images, epochs=12)
+    jeat = digits["measured"](net, buffer.images)
+    assert jeat["PGD-20 %"] >= sat["PGD-20 %"] - 10
+    assert jeat["clean %"] > 90
+    assert jeat["E noise"] > jeat["E data"] + 1
+    assert max(abs(positive - negative) for positive, negative in energies) < JEAT.negatives.limit / 2
+
+
+def test_a_learning_rate_that_is_much_too_high_makes_the_guard_stop_the_run():
+    digits = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "jeat.py"))
+    row = replace(JEAT, negatives=Negatives(steps=1, buffer=64, penalty=0.0))
+    with pytest.raises(Diverged, match=r"diverged at step \d+"):
+        digits["train"](row, data.load("digits:train", samples=64), epochs=200, lr=1.0)

@@ -13,6 +13,7 @@ from energylens.attacks import PGD
 from energylens.data import Data
 from energylens.errors import UserError
 from energylens.train import loop, objectives
+from energylens.train.negatives import Diverged
 from energylens.train.objectives import OBJECTIVES
 from energylens.train.processes import Alone, Both
 from energylens.train.settings import Settings, recipe
@@ -116,13 +117,14 @@ def test_start_noise_and_augmentation_depend_on_epoch_and_image_alone(images):
     assert not torch.equal(points[0], points[2])
 
 
-def test_it_goes_on_from_a_state_with_the_same_bits(images):
+@pytest.mark.parametrize("name", ["weat-adv", "jeat"])
+def test_it_goes_on_from_a_state_with_the_same_bits(name, images):
     settings = replace(SMALL, ema=0.9, epochs=3)
-    one = begun("weat-adv", images, settings)
+    one = begun(name, images, settings)
     rows = list(loop.epochs(one, images))
-    first = begun("weat-adv", images, settings)
+    first = begun(name, images, settings)
     next(loop.epochs(first, images))
-    other = begun("weat-adv", images, settings)
+    other = begun(name, images, settings)
     other.load_state_dict(copy.deepcopy(first.state_dict()))
     torch.manual_seed(99)  # nothing depends on torch's own random state
     assert list(loop.epochs(other, images)) == rows[1:]
@@ -161,7 +163,7 @@ def test_every_objective_trains_and_tells_its_terms(name, images):
     settings = recipe("demo", name, "digits", epochs=2, attack_steps=1, batch=20)
     objective = objectives.objective(name)
     row = next(loop.epochs(loop.begin(ARCH, objective, images, settings), images))
-    terms = [term.name for term in objective.terms]
+    terms = [term.name for term in objective.terms] + ["negatives", "penalty"] * (objective.negatives is not None)
     assert row["loss"] == pytest.approx(sum(row[term] for term in terms), rel=1e-5)
     assert ("train_clean" in row, "train_robust" in row) == (objective.clean, objective.inner is not None)
 
@@ -189,6 +191,20 @@ def test_bfloat16_trains_close_to_float32(images):
         assert state.net.linear.weight.dtype == torch.float32
     assert rows["bf16"]["loss"] != rows["fp32"]["loss"]
     assert rows["bf16"]["loss"] == pytest.approx(rows["fp32"]["loss"], rel=0.02)
+
+
+def test_jeats_sampler_takes_the_recipes_settings(images):
+    settings = recipe("demo", "jeat", "digits", rho=1.0)
+    negatives = loop.chosen("jeat", settings).negatives
+    assert (negatives.steps, negatives.buffer, negatives.rho) == (10, 1000, 1)
+    with pytest.raises(UserError, match="sat draws no negatives: leave out --sgld-steps, --buffer and --rho, or train"):
+        loop.chosen("sat", replace(SMALL, rho=0.5))
+
+
+def test_energies_that_diverge_stop_the_run_with_its_step(images):
+    settings = replace(SMALL, lr=1e3)
+    with pytest.raises(Diverged, match=r"^the energies diverged at step 2: mean E\(x_adv\)"):
+        list(loop.epochs(begun("jeat", images, settings), images))
 
 
 def test_adam_trains_too(images):

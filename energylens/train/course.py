@@ -16,6 +16,7 @@ from energylens import epochs as energies
 from energylens.attacks import Attack
 from energylens.errors import UserError
 from energylens.train import checkpoints, epochs, loop, select
+from energylens.train.negatives import Diverged
 from energylens.train.prepare import Ready
 from energylens.train.processes import Alone
 from energylens.train.runs import BEST, LAST, STATE
@@ -61,7 +62,7 @@ def train(ready: Ready, processes: Alone, advance: Callable[[Row, int], None] = 
 
     Raises:
         UserError: another process trains in the folder, the disk is full, or a file in it is broken.
-        NotFinite: the loss or a weight became NaN; the state of the last good epoch is kept.
+        NotFinite: the loss or a weight became NaN, or energies diverged; the state of the last good epoch is kept.
     """
     with ready.folder.mine():
         if ready.folder.done:
@@ -89,7 +90,7 @@ def _train(ready: Ready, processes: Alone, advance: Callable[[Row, int], None]) 
             _after(course, numbers | {"seconds": seconds})
             advance(course.rows[-1], settings.epochs)
             began = time.monotonic()
-    except loop.NotFinite as error:
+    except (loop.NotFinite, Diverged) as error:
         raise _stopped(ready, state, error) from error
     checkpoints.save_weights(state.result, ready.folder.path / LAST, ready, epoch=state.epoch, selected="last")
     (ready.folder.path / STATE).unlink()

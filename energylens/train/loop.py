@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -54,11 +55,27 @@ def train(name: str, arch: str, data: Data, settings: Settings | None = None) ->
         NotFinite: the loss or a weight became NaN.
     """
     settings = settings or Settings()
-    objective = objectives.objective(name, settings.beta, settings.der)
+    objective = chosen(name, settings)
     state = begin(arch, objective, data, settings)
     for _ in epochs(state, data):
         pass
     return state.result.eval()
+
+
+def chosen(name: str, settings: Settings) -> Objective:
+    """A row of OBJECTIVES with the changes that a recipe makes to it.
+
+    Raises:
+        UserError: unknown row, or it has not what is to be changed.
+    """
+    objective = objectives.objective(name, settings.beta, settings.der)
+    given = {"steps": settings.sgld_steps, "buffer": settings.buffer, "rho": settings.rho}
+    changed: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
+    if not changed:
+        return objective
+    if objective.negatives is None:
+        raise UserError(f"{name} draws no negatives: leave out --sgld-steps, --buffer and --rho, or train jeat")
+    return replace(objective, negatives=replace(objective.negatives, **changed))
 
 
 def begin(arch: str, objective: Objective, data: Data, settings: Settings, device: torch.device | str = "cpu") -> State:
@@ -131,14 +148,18 @@ def _step(state: State, work: Work, rows: Tensor) -> dict[str, Tensor]:
     x, y, index = batch(work.data, work.processes.share(rows), settings, state.epoch, work.processes.device)
     x_adv = attacked(net, objective, settings, state.epoch, x, y, index)
     mean = work.processes.mean(len(rows))
+    last = torch.cat([x_adv, state.memory.sample(net, len(x))]) if state.memory else x_adv
     seen: dict[str, Tensor] = {}
 
     def parts(both: Callable) -> dict[str, Tensor]:
-        with autocast(x.device, settings.precision):
-            clean, adv = (logits.float() for logits in both(x, x_adv))
+        with autocast(x.device, settings.precision):  # negatives in one pass with x*: see `Negatives`
+            clean, adv = (logits.float() for logits in both(x, last))
+        clean, adv, negative = clean[: len(x)], adv[: len(x)], adv[len(x) :] if state.memory else None
         seen.update({"train_clean": clean} if objective.clean else {})
         seen.update({"train_robust": adv} if objective.inner else {})
-        return objective.parts(clean, adv, y, mean, settings.normalize)
+        if objective.negatives and negative is not None:
+            objective.negatives.check(state.schedule.last_epoch + 1, adv, negative, mean)
+        return objective.parts(clean, adv, y, mean, settings.normalize, negative)
 
     with _worst_weights(state, work, parts):
         made = parts(work.both)

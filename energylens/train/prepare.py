@@ -11,7 +11,7 @@ from energylens.attacks import PGD, Attack
 from energylens.data import Data
 from energylens.errors import UserError
 from energylens.models import architectures, check
-from energylens.train import objectives, select
+from energylens.train import loop, select
 from energylens.train.objectives import Objective
 from energylens.train.runs import Folder, Run
 from energylens.train.state import steps
@@ -69,7 +69,7 @@ def prepared(run: Run, place: Place, energies: Energies) -> Ready:
         UserError: an objective, setting, network or data set is not usable, or the folder belongs to another run.
     """
     settings = run.settings
-    objective = objectives.objective(run.objective, settings.beta, settings.der)
+    objective = loop.chosen(run.objective, settings)
     _check_options(run, objective)
     data = datasets.load(run.data, data_dir=place.data_dir, samples=run.samples, shuffle_seed=run.shuffle_seed)
     arch = complete(run.arch, data)

@@ -47,6 +47,9 @@ class Settings:
     awp: float = _said(0.0, "Radius gamma of adversarial weight perturbation, such as 0.005; 0 for none.")
     awp_warmup: int = _said(10, "Epochs before AWP begins.")
     der: float = _said(0.0, "Weight of (E(x) - E(x*))^2, our reading of DER; 0 for none.")
+    sgld_steps: int | None = _said(None, "Langevin steps of JEAT's negatives; the objective's own if not given.")
+    buffer: int | None = _said(None, "Images in JEAT's replay buffer; the objective's own if not given.")
+    rho: float | None = _said(None, "Share of JEAT's chains that start from noise; the objective's own if not given.")
     ema: float = _said(0.0, "Decay of an average of the weights, such as 0.995, which is then measured and saved.")
     select: str = _said("last", "last, best-val (held-out images) or best-synthetic (--synthetic): PGD-20 accuracy.")
     select_after: int | None = _said(
@@ -59,8 +62,9 @@ class Settings:
 
     def __post_init__(self):
         _whole(self, attack_steps=1, epochs=1, batch=1, awp_warmup=0, val_images=1, burn_in=0, select_after=0, seed=0)
+        _whole(self, sgld_steps=1, buffer=1)
         _positive(self, "eps", "lr", "step_size")
-        for name in ("momentum", "weight_decay", "awp", "der", "ema", "beta"):
+        for name in ("momentum", "weight_decay", "awp", "der", "ema", "beta", "rho"):
             _number(self, name, 0)
         for name in ("momentum", "ema"):
             if getattr(self, name) >= 1:
@@ -153,7 +157,9 @@ def recipe(preset: str, objective: str, data: str, **changes: Any) -> Settings:
     return Settings(**made | {key: value for key, value in changes.items() if value is not None})
 
 
-OWN: dict[tuple[str, str], dict[str, Any]] = {}
+OWN: dict[tuple[str, str], dict[str, Any]] = {
+    ("demo", "jeat"): {"optimizer": "adam", "lr": 0.02, "epochs": 12, "batch": 16, "sgld_steps": 10, "buffer": 1000},
+}
 """(preset, objective) -> what that objective wants otherwise"""
 
 

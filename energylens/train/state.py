@@ -10,6 +10,7 @@ from torch.optim import lr_scheduler, swa_utils
 
 from energylens.data import Data
 from energylens.errors import UserError
+from energylens.train.negatives import Buffer
 from energylens.train.objectives import Objective
 from energylens.train.settings import Settings
 
@@ -47,7 +48,10 @@ class State:
         if settings.ema:
             decay = swa_utils.get_ema_multi_avg_fn(settings.ema)
             self.averaged = swa_utils.AveragedModel(net, multi_avg_fn=decay, use_buffers=True)
-        self.memory = None
+        self.memory: Buffer | None = None
+        if objective.negatives:
+            device = next(net.parameters()).device
+            self.memory = Buffer(objective.negatives, tuple(data.images.shape[1:]), settings.seed, device)
 
     @property
     def result(self) -> nn.Module:

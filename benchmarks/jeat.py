@@ -1,7 +1,7 @@
 """JEAT beside SAT on the digits: accuracy under PGD-20 and mean energies; the numbers of docs/jeat.md.
 
-JEAT by Adam, SAT by its preset `demo`, both for the same number of epochs. `--passes` shows what BatchNorm makes of negatives: `one` pass of both
-kinds of images, as in training; `two` passes in train mode; negatives in `eval` mode.
+JEAT by Adam, SAT by its preset `demo`, both for the same number of epochs. `--passes` shows what BatchNorm makes of
+negatives: `one` pass of both kinds of images, as in training; `two` passes in train mode; negatives in `eval` mode.
 
     python benchmarks/jeat.py
     python benchmarks/jeat.py --passes one two eval --epochs 4

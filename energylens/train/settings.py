@@ -157,8 +157,10 @@ def recipe(preset: str, objective: str, data: str, **changes: Any) -> Settings:
     return Settings(**made | {key: value for key, value in changes.items() if value is not None})
 
 
+_ADAM = {"optimizer": "adam", "weight_decay": 0.0}
 OWN: dict[tuple[str, str], dict[str, Any]] = {
-    ("demo", "jeat"): {"optimizer": "adam", "lr": 0.02, "epochs": 12, "batch": 16, "sgld_steps": 10, "buffer": 1000},
+    ("demo", "jeat"): _ADAM | {"lr": 0.02, "epochs": 12, "batch": 16, "sgld_steps": 10, "buffer": 1000},
+    ("paper", "jeat"): _ADAM | {"lr": 1e-4, "epochs": 200, "batch": 64},
 }
 """(preset, objective) -> what that objective wants otherwise"""
 

@@ -113,6 +113,6 @@ def test_without_an_address_a_cluster_of_its_own_is_started(monkeypatch):
     asked = []
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "init", lambda address, **settings: asked.append(address))
-    cluster._connect(None)
-    cluster._connect("auto")
+    cluster.connect(None)
+    cluster.connect("auto")
     assert asked == ["local", "auto"]

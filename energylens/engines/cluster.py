@@ -23,9 +23,9 @@ def run(job: Job, todo: Todo, watch: Watch) -> Done:
     Raises:
         UserError: Ray is not installed, there is no cluster at the address, or none of its machines is large enough.
     """
-    ray, mine = _connect(job.place.address)
+    ray, mine = connect(job.place.address)
     try:
-        device, need = _need(ray, job)
+        device, need = resources(ray, job.place.device, job.threads)
         order = ray.put((job, device))
         attempt = ray.remote(max_retries=RETRIES, **need)(_attempt)
 
@@ -36,7 +36,7 @@ def run(job: Job, todo: Todo, watch: Watch) -> Done:
             return _result(ray, handle)
 
         def workers() -> int:
-            return _slots(ray, need)
+            return slots(ray, need)
 
         yield from engines.spread(lambda task: attempt.remote(order, task), collect, result, workers, todo, watch)
     finally:
@@ -44,8 +44,15 @@ def run(job: Job, todo: Todo, watch: Watch) -> Done:
             ray.shutdown()
 
 
-def _connect(address: str | None) -> tuple[Any, bool]:
-    """Ray, and whether this function has connected to it."""
+def connect(address: str | None) -> tuple[Any, bool]:
+    """Ray, and whether this function has connected to it.
+
+    Args:
+        address: of the cluster; one is started on this machine if None.
+
+    Raises:
+        UserError: Ray is not installed, or there is no cluster.
+    """
     try:
         import ray
     except ImportError as error:
@@ -70,26 +77,35 @@ def _machines(ray) -> list[dict[str, float]]:
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
-def _slots(ray, need: dict[str, int]) -> int:
+def slots(ray, need: dict[str, int]) -> int:
     """How many tasks run at once now; clusters grow and shrink."""
     kind, amount = ("GPU", need["num_gpus"]) if "num_gpus" in need else ("CPU", need["num_cpus"])
     return max(1, int(sum(machine.get(kind, 0) // amount for machine in _machines(ray))))
 
 
-def _need(ray, job: Job) -> tuple[str, dict[str, int]]:
-    """The device of all tasks, and what of a machine each takes."""
-    asked, machines = job.place.device, _machines(ray)
+def resources(ray, asked: str | None, threads: int) -> tuple[str, dict[str, int]]:
+    """The device of all tasks, and what of a machine each takes.
+
+    Args:
+        ray: connected.
+        asked: a device; a GPU of the cluster, or else CPUs, if None.
+        threads: with which a task computes on CPUs.
+
+    Raises:
+        UserError: no machine of the cluster has that.
+    """
+    machines = _machines(ray)
     if asked != "cpu" and any(machine.get("GPU", 0) for machine in machines):
         return "cuda", {"num_gpus": 1, "num_cpus": 1}
     if asked not in (None, "cpu"):
         raise UserError(f"no machine of the Ray cluster has a GPU for --device {asked}; take --device cpu")
     largest = int(max(machine.get("CPU", 0) for machine in machines))
-    if largest < job.threads:
+    if largest < threads:
         raise UserError(
-            f"a shard takes {job.threads} threads, as here, and the cluster's largest machine has {largest} CPUs; "
+            f"a task takes {threads} threads, as here, and the cluster's largest machine has {largest} CPUs; "
             f"put OMP_NUM_THREADS={max(1, largest)} in front of the command"
         )
-    return "cpu", {"num_cpus": job.threads}
+    return "cpu", {"num_cpus": threads}
 
 
 def _attempt(order: tuple[Job, str], task: Task) -> Shard | Failure:

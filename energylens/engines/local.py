@@ -1,17 +1,14 @@
 """This machine: one device in this process, or a process for each of several GPUs."""
 
 import multiprocessing
-import os
 import pickle
 import signal
-import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from multiprocessing import connection
 
-from energylens import engines, work
+from energylens import engines, orphans, work
 from energylens.engines import Done
 from energylens.errors import UserError, first_line
 from energylens.plan import Task
@@ -77,9 +74,7 @@ def _start(job: Job, devices) -> None:
     """Be a worker: gone with the process that started it, and silent at Ctrl-C, which that one hears too."""
     global _worker
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    threading.Thread(target=lambda: (connection.wait([parent.sentinel]), os._exit(1)), daemon=True).start()
+    orphans.end_with_parent()
     try:
         _worker = work.begin(job, devices.get())
     except UserError as error:

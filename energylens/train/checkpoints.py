@@ -48,8 +48,8 @@ def save_state(folder: Path, saved: dict[str, Any]) -> None:
         torch.save(saved, hidden)
 
 
-def load_state(folder: Path, device: torch.device) -> dict[str, Any] | None:
-    """What was saved last; None where nothing was.
+def load_state(folder: Path) -> dict[str, Any] | None:
+    """What was saved last, in main memory; None where nothing was.
 
     Raises:
         UserError: it cannot be read.
@@ -58,7 +58,7 @@ def load_state(folder: Path, device: torch.device) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        return torch.load(path, map_location=device, weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file fails in many ways
         raise UserError(f"{path} cannot be read ({first_line(error)}); delete {folder} to train anew") from error
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from energylens import command, options, spec
-from energylens.errors import UserError, many
+from energylens.errors import UserError
 from energylens.train import settings as recipes
 from energylens.train.settings import Settings
 
@@ -78,6 +78,18 @@ class Where:
         None
     )
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; an accelerator if there is one.")] = None
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="That train each network together; those of torchrun if not given, or 1.")
+    ] = None
+    engine: Annotated[
+        str, typer.Option(metavar="local|ray", help="This machine, or a Ray cluster: each run one task.")
+    ] = "local"
+    address: Annotated[
+        str | None, typer.Option(help="Of the Ray cluster, such as auto; one is started here if not given.")
+    ] = None
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write event files too, into _tensorboard of each run.")
+    ] = False
 
 
 @app.command()
@@ -90,22 +102,15 @@ def train(
     objective: Annotated[list[str], typer.Argument(help="sat, trades, weat-adv, ...; several, or all.")],
 ) -> None:
     """Train networks; the same command again goes on where a run was killed, and leaves finished ones alone."""
-    from energylens.train import course, prepare, show
-    from energylens.train.processes import Alone
+    from energylens.train import engines, prepare
+    from energylens.train.order import Order
 
-    place = prepare.Place(where.runs, where.data_dir, options.Files(device=where.device).where)
+    engine = engines.engine(where.engine, where.address, where.processes, where.device)
+    device = "cpu" if where.engine == "ray" else options.Files(device=where.device).where  # its workers choose
+    place = prepare.Place(where.runs, where.data_dir, device)
     energies = prepare.Energies(watched.energies_every, watched.energies_samples, watched.test)
-    ready = [prepare.prepared(run, place, energies) for run in runs(objective, what, dataclasses.asdict(changes))]
-    failed = []
-    for one in ready:
-        try:
-            with show.shown(one) as advance:
-                course.train(one, Alone(place.device), advance)
-        except UserError as error:
-            failed.append(str(error))
-            print(f"failed: {error}", flush=True)
-    if failed:
-        raise UserError(f"{len(failed)} of {many(len(ready), 'run')} failed; {failed[0]}")
+    made = runs(objective, what, dataclasses.asdict(changes))
+    engine(Order(tuple(made), place, energies, where.tensorboard))
 
 
 def runs(objectives: list[str], what: What, changes: dict[str, Any]) -> list[Any]:

@@ -7,7 +7,9 @@ before but the state.
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -44,11 +46,9 @@ class Course:
 
     def resume(self) -> None:
         """Go on from what was saved, if anything was."""
-        saved = checkpoints.load_state(self.ready.folder.path, self.processes.device)
+        saved = self.processes.first(lambda: checkpoints.load_state(self.ready.folder.path))
         if saved is not None:
-            order = saved["state"]
-            order["order"] = order["order"].cpu()
-            self.state.load_state_dict(order)
+            self.state.load_state_dict(saved["state"])
             self.rows, self.best = saved["rows"], saved["best"]
 
 
@@ -64,13 +64,20 @@ def train(ready: Ready, processes: Alone, advance: Callable[[Row, int], None] = 
         UserError: another process trains in the folder, the disk is full, or a file in it is broken.
         NotFinite: the loss or a weight became NaN, or energies diverged; the state of the last good epoch is kept.
     """
-    with ready.folder.mine():
-        if ready.folder.done:
-            (ready.folder.path / STATE).unlink(missing_ok=True)  # killed between the last two files
-            return
-        if ready.folder.about() is None:
-            ready.folder.write_about(ready.facts)
-        _train(ready, processes, advance)
+    with ExitStack() as held:
+        if not processes.first(lambda: _done(ready, held)):
+            _train(ready, processes, advance)
+
+
+def _done(ready: Ready, held: ExitStack) -> bool:
+    """Whether there is nothing left to train; the folder is this process's own until `held` is closed."""
+    held.enter_context(ready.folder.mine())
+    if ready.folder.done:
+        (ready.folder.path / STATE).unlink(missing_ok=True)  # killed between the last two files
+        return True
+    if ready.folder.about() is None:
+        ready.folder.write_about(ready.facts)
+    return False
 
 
 def _train(ready: Ready, processes: Alone, advance: Callable[[Row, int], None]) -> None:
@@ -81,29 +88,38 @@ def _train(ready: Ready, processes: Alone, advance: Callable[[Row, int], None]) 
     if course.rows:
         advance(course.rows[-1], settings.epochs)
     if state.epoch == 0:
-        _measured(course)
-        course.save()
+        processes.first(lambda: _before(course))
     began = time.monotonic()
     try:
         for numbers in loop.epochs(state, ready.data, processes):
             seconds, began = time.monotonic() - began, time.monotonic()
-            _after(course, numbers | {"seconds": seconds})
-            advance(course.rows[-1], settings.epochs)
+            row = {"epoch": state.epoch, **numbers, "seconds": seconds}
+            advance(processes.first(partial(_after, course, row)), settings.epochs)
             began = time.monotonic()
     except (loop.NotFinite, Diverged) as error:
         raise _stopped(ready, state, error) from error
+    processes.first(lambda: _end(ready, state))
+
+
+def _end(ready: Ready, state: State) -> None:
     checkpoints.save_weights(state.result, ready.folder.path / LAST, ready, epoch=state.epoch, selected="last")
     (ready.folder.path / STATE).unlink()
 
 
-def _after(course: Course, numbers: Row) -> None:
-    """What is told, measured and saved of an epoch."""
-    row: Row = {"epoch": course.state.epoch, **numbers}
+def _before(course: Course) -> None:
+    """What is measured and saved of the start."""
+    _measured(course)
+    course.save()
+
+
+def _after(course: Course, row: Row) -> Row:
+    """What is measured and saved of an epoch; its row of the metrics."""
     row |= _measured(course)
     row |= _selected(course)
     course.rows.append(row)
     checkpoints.save_metrics(course.ready.folder.path, course.rows)
     course.save()
+    return row
 
 
 def _measured(course: Course) -> Row:

@@ -166,6 +166,7 @@ def _step(state: State, work: Work, rows: Tensor) -> dict[str, Tensor]:
         loss = torch.stack(list(made.values())).sum()
         state.optimizer.zero_grad()
         work.processes.backward(loss)
+    work.processes.settle(net)
     state.update()
     numbers = {"loss": loss, **made}
     right = {name: mean((logits.argmax(1) == y).float()) for name, logits in seen.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -61,8 +62,24 @@ class Alone:
 
         return mean
 
-    def barrier(self) -> None:
-        """Wait for the others."""
+    def settle(self, net: nn.Module) -> None:
+        """After a step: BatchNorm's running statistics, averaged over processes."""
+
+    def first(self, work: Callable[[], Any]) -> Any:
+        """What the first process finds when it alone does this; the others wait for it.
+
+        Raises:
+            UserError: in all of them, where it is raised in the first.
+        """
+        return work()
+
+    def together(self, work: Callable[[], Any]) -> Any:
+        """What this process finds when each does this.
+
+        Raises:
+            UserError: in all of them, where it is raised in one.
+        """
+        return work()
 
 
 def autocast(device: torch.device, precision: str):

@@ -9,7 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
+
+    from energylens.telemetry import Watch
 
 __version__ = "0.1.0"
 
@@ -41,3 +45,42 @@ def energies(
     from energylens import python
 
     return python.energies(models, data, attacks, samples, name, options)
+
+
+def watch(
+    model: Any,
+    loader: Any,
+    every: int = 1,
+    *,
+    eps: float = 8 / 255,
+    attack: Any = "pgd:steps=10",
+    samples: int = 512,
+    logits: Any = None,
+    batch: int = 128,
+    data_dir: Path | None = None,
+) -> Watch:
+    """Energy telemetry for a training loop of your own: call what comes back once an epoch.
+
+    Args:
+        model: the `nn.Module` that is trained, images [B, C, H, W] in [0, 1] -> logits [B, K].
+        loader: batches (x, y), of which the first images are taken once, as they come; or a data reference, such as
+            `cifar10:test`, or a `Data`.
+        every: each so many calls it measures, the first one included.
+        eps: radius of the attack and of FGSM, pixel units.
+        attack: a name with settings, an attack, or a function `(model, x, y) -> x_adv`, at `eps`; PGD-10 with steps of
+            eps/4 if not given.
+        samples: at most so many images.
+        logits: `(model, x) -> [B, K]`, for models that are called in another way or return something else, such as
+            `lambda model, x: model(pixel_values=x).logits`.
+        batch: images at once.
+        data_dir: the folder of named data sets.
+
+    Returns:
+        A Watch: `watch()` measures, `watch.table` is what it measured, `watch.alarms` what it warned of.
+
+    Raises:
+        UserError: something is not usable, such as images outside [0, 1], or a model that gives no logits.
+    """
+    from energylens import telemetry
+
+    return telemetry.start(model, loader, every, eps, attack, samples, logits, batch, data_dir)

@@ -44,7 +44,7 @@ class Alarm:
     kind: str
     """`robust overfitting` or `catastrophic overfitting`"""
     number: float
-    """robust: Delta E(x) minus what the line before the kink leads to, nats; catastrophic: PGD accuracy minus its best"""
+    """robust: Delta E(x) minus where the line before the kink leads, nats; catastrophic: PGD accuracy minus its best"""
     text: str
     """in one sentence"""
     since: int
@@ -96,7 +96,7 @@ def robust_overfitting(table: pd.DataFrame) -> Alarm | None:
         return None
     text = (
         f"robust overfitting since step {step[kink]:g}: Delta E(x) began to fall, to {delta[-1]:.3f} nats at step "
-        f"{step[-1]:g}, where the line before leads to {ahead[-1]:.3f}; stop, or take the weights of step {step[kink]:g}"
+        f"{step[-1]:g}, where the line before leads to {ahead[-1]:.3f}; stop, or take the weights of that step"
     )
     return Alarm(int(step[-1]), "robust overfitting", float(delta[-1] - ahead[-1]), text, int(step[kink]))
 
@@ -116,7 +116,7 @@ def catastrophic_overfitting(table: pd.DataFrame) -> Alarm | None:
     Args:
         table: columns `step`, `delta_energy`, `pgd_accuracy`, `fgsm_accuracy`.
 
-    Source: Wong et al. 2020 (arXiv:2001.03994), section 5.4, for the accuracies; arXiv:2505.22486 for Delta E; the
+    Source: Wong et al. 2020 (arXiv:2001.03994) for the accuracies; arXiv:2505.22486 for Delta E; the
         rule is ours.
     """
     step, delta, pgd, fgsm = _series(table, "delta_energy", "pgd_accuracy", "fgsm_accuracy")

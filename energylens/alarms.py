@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.lib.stride_tricks import sliding_window_view
 
 from energylens.errors import UserError
 
@@ -84,14 +85,13 @@ def robust_overfitting(table: pd.DataFrame) -> Alarm | None:
     kinks = range(first + BEFORE - 1, len(step) - AFTER)
     if not kinks:
         return None
-    fits = [_bent(step[first:], delta[first:], step[kink]) for kink in kinks]
-    best = min(range(len(fits)), key=lambda place: fits[place].residual)
-    kink, fit = kinks[best], fits[best]
+    place, fit = _bent(step[first:], delta[first:], np.array(kinks) - first)
+    kink = first + place
     ahead = fit.offset + fit.before * (step[-AFTER:] - step[kink])
-    levels = [np.median(delta[place : place + 3]) for place in range(kink - 1)]
+    levels = np.median(sliding_window_view(delta[: kink + 1], 3), axis=1)
     falls = fit.after < min(0, 2 * fit.before)
     strong = fit.before - fit.after >= BEND * fit.error
-    stays = (delta[-AFTER:] < np.minimum(ahead - BELOW * fit.spread, min(levels))).all()
+    stays = (delta[-AFTER:] < np.minimum(ahead - BELOW * fit.spread, levels.min())).all()
     if not (falls and strong and stays and pgd[: kink + 1].max() >= LEARNT * pgd.max()):
         return None
     text = (
@@ -184,17 +184,20 @@ class _Bent:
     after: float
     error: float
     """standard error of their difference"""
-    residual: float
-    """sum of squares"""
     spread: float
 
 
-def _bent(step: np.ndarray, values: np.ndarray, kink: float) -> _Bent:
-    """The least-squares line that bends at a step."""
-    away = step - kink
-    design = np.stack([np.ones_like(away), away, np.maximum(away, 0)], 1)
-    (offset, before, bend), *_ = np.linalg.lstsq(design, values)
-    residual = float(((values - design @ [offset, before, bend]) ** 2).sum())
-    spread = max((residual / (len(values) - 4)) ** 0.5, FLOOR * float(abs(values).max()))
-    error = spread * float(np.linalg.inv(design.T @ design)[2, 2]) ** 0.5
-    return _Bent(float(offset), float(before), float(before + bend), error, residual, spread)
+def _bent(step: np.ndarray, values: np.ndarray, kinks: np.ndarray) -> tuple[int, _Bent]:
+    """The place of the kink, one of `kinks`, and the line of least squares that bends there."""
+    span = step[-1] - step[0]
+    away = (step - step[kinks, None]) / span
+    design = np.stack([np.ones_like(away), away, np.maximum(away, 0)], 2)  # [kinks, measurements, 3]
+    inverse = np.linalg.inv(design.swapaxes(1, 2) @ design)
+    lines = (inverse @ design.swapaxes(1, 2) @ values[:, None])[..., 0]
+    residuals = ((values - (design @ lines[..., None])[..., 0]) ** 2).sum(1)
+    best = int(residuals.argmin())
+    offset, before, bend = lines[best]
+    spread = max((residuals[best] / (len(values) - 4)) ** 0.5, FLOOR * abs(values).max())
+    error = spread * inverse[best, 2, 2] ** 0.5
+    slopes = (float(slope / span) for slope in (before, before + bend, error))
+    return int(kinks[best]), _Bent(float(offset), *slopes, float(spread))

@@ -43,7 +43,9 @@ def test_without_noise_the_kink_is_exact_and_the_number_is_the_drop():
     (alarm,) = alarms.of(series(broken(40, 25, 0, -0.05, seed=None)))
     assert (alarm.since, alarm.step) == (25, 25 + alarms.AFTER)
     assert alarm.number == pytest.approx(-0.05 * alarms.AFTER)
-    assert str(alarm).startswith("robust overfitting since step 25: Delta E(x) began to fall, to -0.400 nats at step 29")
+    assert str(alarm).startswith(
+        "robust overfitting since step 25: Delta E(x) began to fall, to -0.400 nats at step 29"
+    )
 
 
 @pytest.mark.parametrize("slope", [0, -0.005, 0.005])

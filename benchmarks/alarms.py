@@ -35,8 +35,10 @@ def main(
         for name, watch in watches.items():
             rows = watch.table.set_index("step").drop(columns="entropy")
             best = watches["test"].table.set_index("step")["pgd_accuracy"].idxmax()
-            print(f"{kind} eps {eps} seed {seed}, {name} images: epoch {best} (best on test images) and {epochs}")
-            print((rows if table else rows.loc[[best, epochs]]).round(3).to_string())
+            print(
+                f"{kind} eps {eps} seed {seed}, {name} images: epoch {best} (best on test images) and {rows.index[-1]}"
+            )
+            print((rows if table else rows.loc[[best, rows.index[-1]]]).round(3).to_string())
             print(*(f"step {alarm.step}: {alarm}" for alarm in watch.alarms), sep="\n")
         print(f"{time.perf_counter() - start:.0f} s", flush=True)
 

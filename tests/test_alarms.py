@@ -39,6 +39,25 @@ def test_a_kink_is_found_within_a_few_measurements(kink, seed):
     assert alarm.number < -2 * NOISE
 
 
+READ_OFF = {
+    "SAT": ([0, 10, 38, 78, 100], [-0.02, -0.165, -0.16, -0.26, -0.74], 0.02),
+    "TRADES": ([0, 10, 78, 100], [0.01, 0, -0.02, -0.06], 0.002),
+}
+"""figure 3 of the paper: epochs, Delta E(x) as read off the plot, and the noise that the test adds"""
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("name", READ_OFF)
+def test_the_third_phase_of_the_papers_figure_3_is_found(name, seed):
+    """It begins at about epoch 78; PGD error falls from 0.75 to less than 0.5 meanwhile."""
+    *points, noise = READ_OFF[name]
+    epoch = np.arange(101)
+    delta = np.interp(epoch, *points) + np.random.default_rng(seed).normal(0, noise, 101)
+    (alarm,) = alarms.of(series(delta, 1 - np.interp(epoch, [0, 10, 80], [0.75, 0.58, 0.475])))
+    assert alarm.since == pytest.approx(78, abs=3)
+    assert alarm.step <= 88
+
+
 def test_without_noise_the_kink_is_exact_and_the_number_is_the_drop():
     (alarm,) = alarms.of(series(broken(40, 25, 0, -0.05, seed=None)))
     assert (alarm.since, alarm.step) == (25, 25 + alarms.AFTER)

@@ -38,11 +38,13 @@ def loader(samples: int = 64, **options) -> DataLoader:
     return DataLoader(TensorDataset(*images(samples)), batch_size=16, **options)
 
 
-def epoch(model: nn.Module, x: Tensor, y: Tensor, optimizer, attack=None) -> None:
-    """One pass, on attacked images if there is an attack."""
+def epoch(model: nn.Module, x: Tensor, y: Tensor, optimizer, attack=None, schedule=None) -> None:
+    """One pass, on attacked images if there is an attack, with the rates of a schedule if there is one."""
     model.train()
     for rows in torch.randperm(len(x)).split(64):
         points = attack(model, x[rows], y[rows], index=rows) if attack else x[rows]
         optimizer.zero_grad()
         F.cross_entropy(model(points), y[rows]).backward()
         optimizer.step()
+        if schedule:
+            schedule.step()

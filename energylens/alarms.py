@@ -63,7 +63,7 @@ def robust_overfitting(table: pd.DataFrame) -> Alarm | None:
 
     To the last 30 measurements, a line that bends once is fitted by least squares, for each place of the kink that
     leaves 8 measurements up to it and 4 behind it; the one of the least residuals counts. Their spread is the root of
-    their sum of squares over n - 4 (offset, two slopes, place), and at least a thousandth of the largest |Delta E|
+    their sum of squares over n - 4 (offset, two slopes, place), and at least a thousandth of the largest abs(Delta E)
     among the 30. It is an alarm if all of these hold:
 
     1. Behind the kink, Delta E(x) falls, and at least twice as steeply as before if it fell before.
@@ -102,14 +102,14 @@ def robust_overfitting(table: pd.DataFrame) -> Alarm | None:
 
 
 def catastrophic_overfitting(table: pd.DataFrame) -> Alarm | None:
-    """PGD accuracy collapses while FGSM accuracy stays, and |Delta E(x)| jumps.
+    """PGD accuracy collapses while FGSM accuracy stays, and abs(Delta E(x)) jumps.
 
     Compared with the measurement of the highest PGD accuracy (the first of them), it is an alarm if all of these hold
     at each of the last two measurements:
 
     1. PGD accuracy is at most half of what it was there, and at least 0.1 lower.
     2. FGSM accuracy is at least three quarters of what it was there.
-    3. |Delta E(x)| is at least twice the median of |Delta E(x)| over the 5 measurements up to there.
+    3. abs(Delta E(x)) is at least twice its median over the 5 measurements up to there.
 
     Rows whose Delta E is not finite are left out.
 
@@ -199,5 +199,5 @@ def _bent(step: np.ndarray, values: np.ndarray, kinks: np.ndarray) -> tuple[int,
     offset, before, bend = lines[best]
     spread = max((residuals[best] / (len(values) - 4)) ** 0.5, FLOOR * abs(values).max())
     error = spread * inverse[best, 2, 2] ** 0.5
-    slopes = (float(slope / span) for slope in (before, before + bend, error))
-    return int(kinks[best]), _Bent(float(offset), *slopes, float(spread))
+    before, after, error = (float(slope / span) for slope in (before, before + bend, error))
+    return int(kinks[best]), _Bent(float(offset), before, after, error, float(spread))

@@ -50,7 +50,7 @@ def attack_of(given: Any, eps: float) -> Attack:
     if isinstance(given, str):
         if ":eps=" in given:
             raise UserError(f"attack {given} says eps; write energylens.watch(..., eps=...), which FGSM takes too")
-        return parse(f"{given}:eps={eps!r}")
+        return parse(f"{given}:eps={eps}")
     if not isinstance(given, Attack):
         return Own(given, eps=eps)
     if given.eps is None and not isinstance(given, Own):

@@ -20,18 +20,16 @@ the operations per second of one large matrix product in the same precision, by 
 import argparse
 import statistics
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from counting import Counted, flops, limit, wait
 from probing import race, ratio
 from public_loops import STEPS_OF
 from rows import Table
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
 from energylens import data
 from energylens.data import Data
@@ -63,18 +61,6 @@ Steps = Callable[[], None]
 """runs `--steps` steps"""
 
 
-class Counted(nn.Module):
-    """One layer, so that a pass is a product; the factor before it wants the gradient at the layer's inputs."""
-
-    def __init__(self, inputs: int, classes: int):
-        super().__init__()
-        self.factor, self.linear = nn.Parameter(torch.ones(())), nn.Linear(inputs, classes)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """[B, C, H, W] -> logits [B, K]."""
-        return self.linear((self.factor * x).flatten(1))
-
-
 @dataclass(frozen=True)
 class Bench:
     """What all contenders share."""
@@ -85,14 +71,12 @@ class Bench:
     device: torch.device
 
     def settings(self, **changes) -> Settings:
-        """The paper's recipe at this batch."""
-        return Settings(batch=self.batch, **changes)
+        """The paper's recipe at this batch, for more epochs than there are rounds."""
+        return Settings(batch=self.batch, epochs=10_000, **changes)
 
     def public(self, name: str, net: nn.Module) -> Steps:
         """Steps of the public code, on a network in train mode."""
-        optimizer = torch.optim.SGD(
-            net.parameters(), lr=0.004, momentum=0.9, weight_decay=5e-4
-        )  # OneCycle's first rate
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.004, momentum=0.9, weight_decay=5e-4)
         recipe = self.settings(channels_last=False)
         rows = torch.arange(len(self.images)).split(self.batch)
         batches = [loop.batch(self.images, part, recipe, 0, self.device)[:2] for part in rows]
@@ -100,6 +84,7 @@ class Bench:
         def steps() -> None:
             for x, y in batches:
                 STEPS_OF[name](net, optimizer, x, y)
+            wait(self.device)
 
         return steps
 
@@ -110,58 +95,17 @@ class Bench:
             net = net.to(memory_format=torch.channels_last)
         state = State(net, row, self.images, settings)
         epochs = loop.epochs(state, row, self.images, settings, Alone(self.device))
-        return lambda: next(epochs) and None
+
+        def steps() -> None:
+            next(epochs)
+            wait(self.device)
+
+        return steps
 
     def contenders(self, name: str, net: Net) -> dict[str, Steps]:
         """All of an objective, each with a network of its own."""
         rows = {PUBLIC: self.public(name, net().train())}
         return rows | {own: self.ours(name, net(), **changes) for own, changes in OURS.items()}
-
-    def synchronised(self, steps: Steps) -> Steps:
-        """Done when the device is done."""
-
-        def run() -> None:
-            steps()
-            if self.device.type == "cuda":
-                torch.cuda.synchronize()
-
-        return run
-
-
-class Flops(TorchDispatchMode):
-    """Counts the operations of products and convolutions; torch's own FlopCounterMode fails inside `autograd.grad`."""
-
-    total = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        """Run it and count it."""
-        out = func(*args, **(kwargs or {}))
-        if count := flop_registry.get(func._overloadpacket):
-            self.total += count(*args, **(kwargs or {}), out_val=out)
-        return out
-
-
-def flops(run: Steps) -> int:
-    """Operations of a run, a multiplication and an addition being two."""
-    with Flops() as counter:
-        run()
-    return counter.total
-
-
-def limit(device: torch.device, dtype: torch.dtype) -> float:
-    """Operations a second of a large matrix product, the fastest of five; on CUDA float32 means TF32, as it does for convolutions."""
-    torch.backends.cuda.matmul.allow_tf32 = True
-    size = 8192 if device.type == "cuda" else 2048
-    factor = torch.randn(size, size, device=device, dtype=dtype)
-    seconds = []
-    for _ in range(6):
-        began = time.perf_counter()
-        for _ in range(10 if device.type == "cuda" else 1):
-            factor @ factor
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        seconds.append(time.perf_counter() - began)
-    return 2 * size**3 * (10 if device.type == "cuda" else 1) / min(seconds[1:])
 
 
 def passes(bench: Bench, name: str) -> dict[str, float]:
@@ -174,9 +118,9 @@ def passes(bench: Bench, name: str) -> dict[str, float]:
 def against(bench: Bench, name: str, net: Net, rounds: int, limits: dict, table: Table) -> dict[str, list[float]]:
     """Race an objective's contenders; their seconds a step, after adding their rows."""
     counts, steps = passes(bench, name), len(bench.images) // bench.batch
-    rows = {own: bench.synchronised(run) for own, run in bench.contenders(name, net).items()}
+    rows = bench.contenders(name, net)
     work = {own: flops(run) / steps for own, run in rows.items()}  # the untimed first round
-    seconds = {own: [time / steps for time in times] for own, times in race(rows, rounds).items()}
+    seconds = {own: [value / steps for value in times] for own, times in race(rows, rounds).items()}
     for own, times in seconds.items():
         reached = 100 * work[own] / min(times) / limits[torch.bfloat16 if own == HALF else torch.float32]
         middle, faster = statistics.median(times), ratio(seconds[PUBLIC], times)

@@ -41,7 +41,7 @@ def flops(run: Callable[[], None]) -> int:
     return counter.total
 
 
-def limit(device: torch.device, dtype: torch.dtype) -> float:
+def limit(device: torch.device, dtype: torch.dtype, clock: Callable[[], float]) -> float:
     """Operations a second of a large matrix product, the fastest of five runs.
 
     On CUDA float32 means TF32, as it does for convolutions by default.
@@ -56,7 +56,7 @@ def limit(device: torch.device, dtype: torch.dtype) -> float:
         wait(device)
 
     multiply()
-    return products * 2 * size**3 / min(race({"product": multiply}, 5)["product"])
+    return products * 2 * size**3 / min(race({"product": multiply}, 5, clock)["product"])
 
 
 def wait(device: torch.device) -> None:

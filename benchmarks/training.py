@@ -12,6 +12,8 @@ own ratios, so that a slow minute slows both of its sides.
 to the inputs, 2 for one to inputs and weights. `% of matmul` is what the convolutions and products of a step reach of
 the operations per second of one large matrix product in the same precision, by the fastest round.
 
+On a machine that others use as well, `--processor-time` and OMP_NUM_THREADS=1 count what the process itself took.
+
     python benchmarks/training.py
     python benchmarks/training.py --arch small-resnet:width=32 --batch 128 --objectives weat-adv
     python benchmarks/training.py --device cuda --batch 128 --steps 20
@@ -20,6 +22,7 @@ the operations per second of one large matrix product in the same precision, by 
 import argparse
 import statistics
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +72,7 @@ class Bench:
     """`--steps` batches"""
     batch: int
     device: torch.device
+    clock: Callable[[], float]
 
     def settings(self, **changes) -> Settings:
         """The paper's recipe at this batch, for more epochs than there are rounds."""
@@ -120,7 +124,7 @@ def against(bench: Bench, name: str, net: Net, rounds: int, limits: dict, table:
     counts, steps = passes(bench, name), len(bench.images) // bench.batch
     rows = bench.contenders(name, net)
     work = {own: flops(run) / steps for own, run in rows.items()}  # the untimed first round
-    seconds = {own: [value / steps for value in times] for own, times in race(rows, rounds).items()}
+    seconds = {own: [value / steps for value in times] for own, times in race(rows, rounds, bench.clock).items()}
     for own, times in seconds.items():
         reached = 100 * work[own] / min(times) / limits[torch.bfloat16 if own == HALF else torch.float32]
         middle, faster = statistics.median(times), ratio(seconds[PUBLIC], times)
@@ -153,8 +157,14 @@ def options() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=1, help="in an epoch, which is what is timed (default: 1)")
     parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
     parser.add_argument("--device", choices=TARGETS, default="cpu", help="default: %(default)s")
+    parser.add_argument(
+        "--processor-time", action="store_true", help="of this process, on the CPU; not the wall clock's"
+    )
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown, too")
-    return parser.parse_args()
+    given = parser.parse_args()
+    if given.processor_time and given.device != "cpu":
+        parser.error("--processor-time would not count the work of a GPU; leave it out")
+    return given
 
 
 def main() -> None:
@@ -166,8 +176,9 @@ def main() -> None:
         architectures.build(arch)
     except UserError as error:
         sys.exit(f"error: {error}")
-    bench, table, seconds = Bench(images, given.batch, device), Table(COLUMNS), {}
-    limits = {dtype: limit(device, dtype) for dtype in (torch.float32, torch.bfloat16)}
+    clock = time.process_time if given.processor_time else time.perf_counter
+    bench, table, seconds = Bench(images, given.batch, device, clock), Table(COLUMNS), {}
+    limits = {dtype: limit(device, dtype, clock) for dtype in (torch.float32, torch.bfloat16)}
     fp32, bf16 = (f"{value / 1e12:.3g}" for value in limits.values())
     print(f"{arch} on {images.selection} of {images.name}, batch {given.batch}; {given.rounds} rounds; ", end="")
     print(f"torch {torch.__version__}, {given.device}, {torch.get_num_threads()} threads; ", end="")

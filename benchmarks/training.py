@@ -98,7 +98,7 @@ class Bench:
         if settings.channels_last:
             net = net.to(memory_format=torch.channels_last)
         state = State(net, row, self.images, settings)
-        epochs = loop.epochs(state, row, self.images, settings, Alone(self.device))
+        epochs = loop.epochs(state, self.images, Alone(self.device))
 
         def steps() -> None:
             next(epochs)

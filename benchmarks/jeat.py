@@ -1,6 +1,7 @@
 """JEAT beside SAT on the digits: accuracy under PGD-20 and mean energies; the numbers of docs/jeat.md.
 
-JEAT by Adam, SAT by its preset `demo`, both for the same number of epochs. `--passes` shows what BatchNorm makes of
+JEAT by Adam with one attack step of size eps (`energylens.train` takes five here), SAT by its preset `demo`, both for
+the same number of epochs. `--passes` shows what BatchNorm makes of
 negatives: `one` pass of both kinds of images, as in training; `two` passes in train mode; negatives in `eval` mode.
 
     python benchmarks/jeat.py
@@ -60,7 +61,7 @@ def train(
     buffer, energies = Buffer(objective.negatives, tuple(x_all.shape[1:]), seed), []
     for step, (epoch, rows) in enumerate(batches(images, batch, epochs)):
         x, y = x_all[rows], y_all[rows]
-        x_adv = objective.inner.attack(SAT.eps, 1, None, seed + 1000 * (epoch + 1))(net, x, y, index=index[rows])
+        x_adv = objective.inner.attack(SAT.eps, 1, SAT.eps, seed + 1000 * (epoch + 1))(net, x, y, index=index[rows])
         adv, negative = two_kinds(net, x_adv, buffer.sample(net, len(x)), passes)
         energies.append(objective.negatives.check(step, adv, negative))
         optimizer.zero_grad()

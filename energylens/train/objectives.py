@@ -175,9 +175,7 @@ OBJECTIVES = {
     "weat-nat": WEAT_NAT,
     "weat-adv": WEAT_ADV,
     # Reconstructed: no code of JEAT is public; docs/jeat.md tells what is known of it and what is our reading.
-    "jeat": Objective(
-        Inner("joint", "uniform", steps=1, step=1.0), (Term(joint_adv),), clean=False, negatives=Negatives()
-    ),
+    "jeat": Objective(Inner("joint", "uniform"), (Term(joint_adv),), clean=False, negatives=Negatives()),
     # Table 1c: from MART (1) to TRADES (5), and from there to WEAT (7, 8)
     "tab1c-1": MART,
     "tab1c-2": Objective(CE_TINY, (Term(ce_adv), Term(kl, 5, unsure))),

@@ -159,8 +159,8 @@ def recipe(preset: str, objective: str, data: str, **changes: Any) -> Settings:
 
 _ADAM = {"optimizer": "adam", "weight_decay": 0.0}
 OWN: dict[tuple[str, str], dict[str, Any]] = {
-    ("demo", "jeat"): _ADAM | {"lr": 0.02, "epochs": 12, "batch": 16, "sgld_steps": 10, "buffer": 1000},
-    ("paper", "jeat"): _ADAM | {"lr": 1e-4, "epochs": 200, "batch": 64},
+    ("demo", "jeat"): _ADAM | {"lr": 0.02, "batch": 16, "sgld_steps": 10, "buffer": 1000},
+    ("paper", "jeat"): _ADAM | {"lr": 1e-4, "epochs": 200, "batch": 64, "attack_steps": 1, "step_size": 8 / 255},
 }
 """(preset, objective) -> what that objective wants otherwise"""
 

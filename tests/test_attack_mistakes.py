@@ -28,7 +28,7 @@ MISTAKES = [
     (["--attack", "apgd-ce:semantics=loose"], "unknown semantics of APGD 'loose'"),
     (["--attack", "square:queries=0"], "Square(queries=0): queries must be a whole number, at least 1"),
     (["--attack", "he-pgd:gamma=-1"], "gamma is a number, at least 0, or 'search'"),
-    (["--attack", "apgd:eps=0.1"], "unknown attack 'apgd'; did you mean 'pgd'?"),
+    (["--attack", "apgd:eps=0.1"], "unknown attack 'apgd'; did you mean 'apgd-ce'?"),
 ]
 
 

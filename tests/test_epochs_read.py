@@ -117,7 +117,10 @@ def test_several_runs_are_one_table_in_their_order(run, tmp_path):
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"attacks": ["pgd"]}, "unknown attack 'pgd'; available: natural, pgd-eps0.1, pgd-eps0.1-steps2"),
+        (
+            {"attacks": ["pgd"]},
+            "unknown attack 'pgd'; did you mean 'pgd-eps0.1'? available: natural, pgd-eps0.1",
+        ),
         ({"splits": ["val"]}, "unknown split 'val'; available: test, train"),
         ({"epochs": 3}, "unknown epoch '3'; available: 0, 1, 2"),
         ({"columns": ["enrgy"]}, "unknown column 'enrgy'; did you mean 'energy'?"),

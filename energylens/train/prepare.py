@@ -1,15 +1,18 @@
 """A run with everything checked that can be before any work; writes nothing."""
 
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from energylens import data as datasets
 from energylens import references, spec
 from energylens.atomic import check_writable
 from energylens.attacks import PGD, Attack
 from energylens.data import Data
-from energylens.errors import UserError
+from energylens.errors import Note, UserError
 from energylens.models import architectures, check
 from energylens.train import loop, select
 from energylens.train.objectives import Objective
@@ -73,19 +76,15 @@ def prepared(run: Run, place: Place, energies: Energies) -> Ready:
     _check_options(run, objective)
     data = datasets.load(run.data, data_dir=place.data_dir, samples=run.samples, shuffle_seed=run.shuffle_seed)
     arch = complete(run.arch, data)
-    net = architectures.build(arch).eval()
-    check.usable(net, run.arch, data)
-    check.attackable(net, run.arch, data)
+    apart = datasets.load(run.synthetic, data_dir=place.data_dir) if run.synthetic else None
+    _check_network(run, arch, data, apart)
     folder = Folder(place.runs / run.name)
     check_writable(folder.path, "--runs")
     facts = run.facts(data.sha, arch)
     folder.check(facts, settings)
-    train, apart = data, None
+    train = data
     if settings.select == "best-val":
         train, apart = select.held_out(data, settings.val_images)
-    elif run.synthetic:
-        apart = datasets.load(run.synthetic, data_dir=place.data_dir)
-        check.usable(net, run.arch, apart)
     steps(len(train), settings)
     every = max(1, settings.epochs // 10) if energies.every is None else energies.every
     sets = _sets(run, objective, train, place, energies) if every else ()
@@ -100,6 +99,17 @@ def _check_options(run: Run, objective: Objective) -> None:
             raise UserError(f"{run.objective} has no weights, so {option} changes nothing; leave it out")
     if (settings.select == "best-synthetic") != bool(run.synthetic):
         raise UserError("--select best-synthetic and --synthetic FILE.npz go together; say both, or neither")
+
+
+def _check_network(run: Run, arch: str, data: Data, apart: Data | None) -> None:
+    """Whether a network of this architecture can read the images, and has a class for each label."""
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore", Note)  # an untrained network's logits may well lie in [0, 1]
+        torch.manual_seed(run.settings.seed)
+        net = architectures.build(arch).eval()
+        for images in (data, apart) if apart else (data,):
+            check.usable(net, run.arch, images)
+        check.attackable(net, run.arch, data)
 
 
 def complete(arch: str, data: Data) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from dying import Death
-from training import NONE, RUN, changed, child, ready, train, weights
+from small_runs import NONE, RUN, changed, child, ready, train, weights
 
 from energylens import data, models
 from energylens.attacks import PGD

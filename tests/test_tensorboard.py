@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from training import NONE, RUN, changed, ready
+from small_runs import NONE, RUN, changed, ready
 
 from energylens import command
 from energylens.train import course, tensorboard

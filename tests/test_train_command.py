@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -116,6 +117,12 @@ def _what(options: list[str]) -> dict:
         (["sat", "--preset", "papers"], "error: unknown preset 'papers'; did you mean 'paper'?"),
         (["sat", "--lr", "fast"], "error: Invalid value for '--lr': Value error, 'fast' is no number; write"),
         (["sat", "--learning-rate", "1"], "error: unknown option '--learning-rate'"),
+        (["sat", "--val-images", "5"], "error: --val-images changes nothing without --select best-val; leave it out"),
+        (["sat", "--awp-warmup", "2"], "error: --awp-warmup changes nothing without --awp; leave it out"),
+        (["sat", "--momentum", "0.5"], "error: --momentum changes nothing while OneCycle cycles it"),
+        (["fgsm-at", "--attack-steps", "5"], "error: --attack-steps changes nothing for an objective without them"),
+        (["sat", "--seed", "99999999999999999999"], "error: --seed 99999999999999999999 must be at most 46"),
+        (["jeat", "--buffer", "10"], "error: the replay buffer holds 10 images, fewer than a batch of 16; take a"),
         (["sat", "--device", "cuda:9"], "error: --device cuda:9 cannot be used here"),
         (["sat", "--test", "nothing.npz"], "error: no data at nothing.npz"),
     ],
@@ -124,6 +131,13 @@ def test_mistakes_are_one_line_before_any_work(arguments, text, capsys):
     code, out, err = typed(capsys, *arguments)
     assert (code, out, err.count("\n")) == (2, [], 1)
     assert err.startswith(text), err
+    assert not Path("runs").exists()
+
+
+def test_test_images_that_the_network_cannot_read_are_told_before_any_work(capsys):
+    np.savez("wide.npz", images=np.zeros((4, 16, 16, 3), np.uint8), labels=np.arange(4))
+    code, _, err = typed(capsys, "sat", "--test", "wide.npz")
+    assert (code, err.startswith("error: model 'small-resnet' cannot read wide.npz's [3, 16, 16] images")) == (2, True)
     assert not Path("runs").exists()
 
 

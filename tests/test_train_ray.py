@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from training import NONE, RUN, changed, ready, train, weights
+from small_runs import NONE, RUN, changed, ready, train, weights
 
 from energylens import command
 from energylens.errors import UserError

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 from plain_training import known
+from small_runs import FORKS, changed, ready
 from torch import Tensor
-from training import FORKS, changed, ready
 
 from energylens.errors import UserError
 from energylens.train import course, loop

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -134,4 +135,20 @@ def runs(objectives: list[str], what: What, changes: dict[str, Any]) -> list[Any
             arch = what.arch or recipes.ARCHITECTURES[preset]
             chosen = (what.samples, what.shuffle_seed, what.synthetic, what.name)
             made.append(Run(objective, trained_on(what.data), arch, settings, *chosen))
+    for name, value in changes.items():
+        if value is not None and name in USED and not any(USED[name][0](run) for run in made):
+            raise UserError(f"--{name.replace('_', '-')} changes nothing {USED[name][1]}; leave it out")
     return made
+
+
+USED: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "val_images": (lambda run: run.settings.select == "best-val", "without --select best-val"),
+    "awp_warmup": (lambda run: run.settings.awp > 0, "without --awp"),
+    "momentum": (
+        lambda run: run.settings.optimizer == "sgd" and not run.settings.cycle_momentum,
+        "while OneCycle cycles it, or with adam; add --no-cycle-momentum",
+    ),
+    "attack_steps": (lambda run: run.objective not in ("standard", "fgsm-at"), "for an objective without them"),
+    "step_size": (lambda run: run.objective not in ("standard", "fgsm-at"), "for an objective without it"),
+}
+"""options that another one, or the objective, puts out of use: when they are used, and what to say when not"""

@@ -71,11 +71,15 @@ def chosen(name: str, settings: Settings) -> Objective:
     objective = objectives.objective(name, settings.beta, settings.der)
     given = {"steps": settings.sgld_steps, "buffer": settings.buffer, "rho": settings.rho}
     changed: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
-    if not changed:
-        return objective
-    if objective.negatives is None:
+    if changed and objective.negatives is None:
         raise UserError(f"{name} draws no negatives: leave out --sgld-steps, --buffer and --rho, or train jeat")
-    return replace(objective, negatives=replace(objective.negatives, **changed))
+    if objective.negatives is None:
+        return objective
+    negatives = replace(objective.negatives, **changed)
+    if negatives.buffer < settings.batch:
+        holds = f"the replay buffer holds {negatives.buffer} images, fewer than a batch of {settings.batch}"
+        raise UserError(f"{holds}; take a larger --buffer")
+    return replace(objective, negatives=negatives)
 
 
 def begin(arch: str, objective: Objective, data: Data, settings: Settings, device: torch.device | str = "cpu") -> State:

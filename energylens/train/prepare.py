@@ -76,18 +76,17 @@ def prepared(run: Run, place: Place, energies: Energies) -> Ready:
     _check_options(run, objective)
     data = datasets.load(run.data, data_dir=place.data_dir, samples=run.samples, shuffle_seed=run.shuffle_seed)
     arch = complete(run.arch, data)
-    apart = datasets.load(run.synthetic, data_dir=place.data_dir) if run.synthetic else None
-    _check_network(run, arch, data, apart)
     folder = Folder(place.runs / run.name)
     check_writable(folder.path, "--runs")
     facts = run.facts(data.sha, arch)
     folder.check(facts, settings)
-    train = data
+    train, apart = data, datasets.load(run.synthetic, data_dir=place.data_dir) if run.synthetic else None
     if settings.select == "best-val":
         train, apart = select.held_out(data, settings.val_images)
     steps(len(train), settings)
     every = max(1, settings.epochs // 10) if energies.every is None else energies.every
     sets = _sets(run, objective, train, place, energies) if every else ()
+    _check_network(run, arch, [data, *([apart] if apart else []), *(images for _, images, _ in sets)])
     return Ready(run, objective, train, apart, sets, every, folder, facts)
 
 
@@ -101,15 +100,15 @@ def _check_options(run: Run, objective: Objective) -> None:
         raise UserError("--select best-synthetic and --synthetic FILE.npz go together; say both, or neither")
 
 
-def _check_network(run: Run, arch: str, data: Data, apart: Data | None) -> None:
-    """Whether a network of this architecture can read the images, and has a class for each label."""
+def _check_network(run: Run, arch: str, sets: list[Data]) -> None:
+    """Whether a network of this architecture can read all images, and has a class for each label."""
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore", Note)  # an untrained network's logits may well lie in [0, 1]
         torch.manual_seed(run.settings.seed)
         net = architectures.build(arch).eval()
-        for images in (data, apart) if apart else (data,):
+        for images in sets:
             check.usable(net, run.arch, images)
-        check.attackable(net, run.arch, data)
+        check.attackable(net, run.arch, sets[0])
 
 
 def complete(arch: str, data: Data) -> str:

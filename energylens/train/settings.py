@@ -15,6 +15,8 @@ NORMALIZE = ("none", "mean1")
 """none: weights as published; mean1: divided by their mean over the batch, which is detached"""
 SELECT = ("last", "best-val", "best-synthetic")
 PRECISIONS = ("fp32", "bf16")
+LARGEST = 2**62
+"""seed: torch's generators take 64 bits, and each epoch's start noise adds to it"""
 
 
 def _said(default: Any, text: str) -> Any:
@@ -69,6 +71,8 @@ class Settings:
         for name in ("momentum", "ema"):
             if getattr(self, name) >= 1:
                 raise UserError(f"{_option(name)} {getattr(self, name):g} must be below 1")
+        if self.seed > LARGEST:
+            raise UserError(f"--seed {self.seed} must be at most {LARGEST}")
         if self.eps > 1:
             raise UserError(f"--eps {self.eps:g} is above 1, the whole range of a pixel; 8 of 255 is written 8/255")
         known = {"optimizer": OPTIMIZERS, "normalize": NORMALIZE, "select": SELECT, "precision": PRECISIONS}

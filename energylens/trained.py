@@ -73,6 +73,8 @@ def _of_folder(folder: Path, name: str | None) -> Network:
     if path is None:
         command = references.run_command(f"{folder}/{WEIGHTS[-1]}")
         remedy = f"train it: {command}" if command else "give the folder of a training run, or FILE.safetensors"
+        if not command and (folder / "run.json").is_file():
+            remedy = "its training has not ended: give the command that trains it once more"
         raise UserError(f"{folder} holds neither {' nor '.join(WEIGHTS)}; {remedy}")
     shown = name or folder.resolve().name.replace("=", "")
     plain = references.named(str(path))[0] == shown

@@ -13,6 +13,8 @@ from energylens.models import files
 from energylens.references import run_command
 from energylens.train import command as train
 from energylens.train import loop
+from energylens.train.checkpoints import save_state
+from energylens.train.prepare import Energies, Place, prepared
 
 QUICK = ["--arch", "small-resnet:width=4", "--epochs", "2", "--attack-steps", "1", "--batch", "20", "--samples", "50"]
 NAME = "digits-small-resnet+width=4"
@@ -53,6 +55,17 @@ def test_lines_tell_what_is_trained_and_how_it_ended(capsys):
         == f"sat-{NAME}-1: 50 images of digits:train, small-resnet:width=4:channels=1:classes=10, 2 epochs, eps 0.2"
     )
     assert re.fullmatch(rf"sat-{re.escape(NAME)}-1: loss [\d.]+, robust \(train\) [\d.]+, [\d.]+ s; runs/.*", out[1])
+
+
+def test_a_run_that_goes_on_says_so(capsys):
+    Path(f"runs/sat-{NAME}-1").mkdir(parents=True)
+    run = train.runs(["sat"], train.What(samples=50, arch=QUICK[1]), {"epochs": 2, "attack_steps": 1, "batch": 20})[0]
+    one = prepared(run, Place(), Energies(every=0))
+    state = loop.begin(one.arch, one.objective, one.data, run.settings)
+    one.folder.write_about(one.facts)
+    save_state(one.folder.path, {"state": state.state_dict(), "rows": [], "best": -1.0})
+    code, out, _ = typed(capsys, "sat", *QUICK, "--energies-every", 0)
+    assert (code, out[0].startswith(f"sat-{NAME}-1: goes on, 50 images")) == (0, True)
 
 
 def test_a_run_that_fails_is_told_and_the_others_are_trained(capsys, monkeypatch):

@@ -83,6 +83,11 @@ def test_a_folder_without_weights_says_what_to_type(capsys):
     shutil.rmtree(RUN)  # a run that was never begun
     assert typed(RUN) == 2
     assert capsys.readouterr().err == told
+    mine = Path("runs/mine-1")
+    mine.mkdir(parents=True)
+    (mine / "run.json").write_text("{}")
+    with pytest.raises(UserError, match=r"its training has not ended: give the command that trains it once more$"):
+        trained.network(str(mine))
     with pytest.raises(UserError, match=r"^no such file or run: runs/none$"):
         trained.network("runs/none")
     with pytest.raises(UserError, match=rf"^no such file or run: .*; train it: {command}$"):

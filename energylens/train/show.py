@@ -9,6 +9,7 @@ from typing import Any
 from energylens.errors import many
 from energylens.rates import spoken
 from energylens.train.prepare import Ready
+from energylens.train.runs import STATE
 
 EVERY = 30.0
 """seconds between two lines"""
@@ -36,7 +37,8 @@ def shown(ready: Ready) -> Iterator[Callable[[dict[str, Any], int], None]]:
         return
     settings = ready.run.settings
     images, epochs = many(len(ready.data), "image"), many(settings.epochs, "epoch")
-    print(f"{name}: {images} of {ready.run.data}, {ready.arch}, {epochs}, eps {settings.eps:.4g}", flush=True)
+    goes_on = "goes on, " if (folder.path / STATE).exists() else ""
+    print(f"{name}: {goes_on}{images} of {ready.run.data}, {ready.arch}, {epochs}, eps {settings.eps:.4g}", flush=True)
     clock = _Clock()
     with _bar(name, settings.epochs) as move:
 

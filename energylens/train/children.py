@@ -35,9 +35,10 @@ def train(order: Order, size: int) -> None:
         if isinstance(error, ProcessRaisedException) and not killed:
             raise  # a mistake of ours, with its traceback
         which = killed[0] if killed else error.error_index
+        code = children.processes[which].exitcode
+        how = "was killed (out of memory?)" if killed else f"ended with exit code {code}"
         raise UserError(
-            f"process {which + 1} of {size} was killed (out of memory?); "
-            "whole epochs are kept: the same command goes on"
+            f"process {which + 1} of {size} {how}; whole epochs are kept: the same command goes on"
         ) from error
     finally:
         for process in children.processes:
@@ -73,3 +74,4 @@ def _child(rank: int, size: int, port: int, order: Order, said) -> None:
     except UserError as error:
         if rank == 0:
             said.put(str(error))
+    fabric.leave()

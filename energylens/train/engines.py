@@ -47,12 +47,14 @@ def engine(name: str, address: str | None, processes: int | None, device: str | 
 
 def join(order: Order) -> None:
     """Be one of the processes that torchrun has started; the first alone tells what failed."""
-    from energylens.train.fabric import Several
+    from energylens.train import fabric
 
-    processes = Several(order.place.device)
+    processes = fabric.Several(order.place.device)
     try:
         order.train(processes)
     except UserError:
         if processes.rank == 0:
             raise
         raise SystemExit(2) from None
+    finally:
+        fabric.leave()

@@ -120,6 +120,12 @@ class Several(Alone):
         return found
 
 
+def leave() -> None:
+    """End the meeting before this process ends: threads of gloo that are left then can abort it."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
 def _tried(work: Callable[[], Any]) -> tuple[Any, UserError | None]:
     try:
         return work(), None

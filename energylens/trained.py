@@ -11,6 +11,7 @@ from energylens.models import files
 
 WEIGHTS = ("best.safetensors", "last.safetensors")
 """of a run's folder; the first that is there is taken: `best` is only there where a selection was asked for"""
+NOT_ENDED = "its training has not ended: give the command that trains it once more"
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,8 @@ def network(reference: str) -> Network:
     if path.is_dir() or references.run_command(f"{path}/{WEIGHTS[-1]}"):
         return _of_folder(path, name if bare != reference else None)
     if "/" in bare and not path.exists() and not set(bare) & set(":@"):
+        if (path.parent / "run.json").is_file():
+            raise UserError(f"no such file: {bare}; {NOT_ENDED}")
         command = references.run_command(bare)
         raise UserError(f"no such file or run: {bare}" + (f"; train it: {command}" if command else ""))
     if path.suffix == ".safetensors" and path.is_file():
@@ -73,8 +76,7 @@ def _of_folder(folder: Path, name: str | None) -> Network:
     if path is None:
         command = references.run_command(f"{folder}/{WEIGHTS[-1]}")
         remedy = f"train it: {command}" if command else "give the folder of a training run, or FILE.safetensors"
-        if not command and (folder / "run.json").is_file():
-            remedy = "its training has not ended: give the command that trains it once more"
+        remedy = NOT_ENDED if (folder / "run.json").is_file() else remedy
         raise UserError(f"{folder} holds neither {' nor '.join(WEIGHTS)}; {remedy}")
     shown = name or folder.resolve().name.replace("=", "")
     plain = references.named(str(path))[0] == shown

@@ -191,7 +191,7 @@ def test_a_folder_of_another_objective_or_of_other_images_is_refused(tmp_path):
     made = train(tmp_path, replace(RUN, title="mine"))
     with pytest.raises(UserError, match=r"\(objective trades there, weat-nat here\)"):
         ready(tmp_path, replace(RUN, title="mine", objective="weat-nat"))
-    with pytest.raises(UserError, match=r"\(samples 80 there, 81 here\)"):
+    with pytest.raises(UserError, match=r"\(--samples 80 there, 81 here\)"):
         ready(tmp_path, replace(RUN, title="mine", samples=81))
     about = json.loads((made.folder.path / "run.json").read_text())
     (made.folder.path / "run.json").write_text(json.dumps(about | {"data_sha": "0"}))

@@ -54,7 +54,9 @@ def test_lines_tell_what_is_trained_and_how_it_ended(capsys):
         out[0]
         == f"sat-{NAME}-1: 50 images of digits:train, small-resnet:width=4:channels=1:classes=10, 2 epochs, eps 0.2"
     )
-    assert re.fullmatch(rf"sat-{re.escape(NAME)}-1: loss [\d.]+, robust \(train\) [\d.]+, [\d.]+ s; runs/.*", out[1])
+    assert re.fullmatch(
+        rf"sat-{re.escape(NAME)}-1: loss [\d.]+, robust \(own attack, batches\) [\d.]+, [\d.]+ s; runs/.*", out[1]
+    )
 
 
 def test_a_run_that_goes_on_says_so(capsys):
@@ -127,12 +129,17 @@ def _what(options: list[str]) -> dict:
         (["sat", "--synthetic", "x.npz"], "error: --select best-synthetic and --synthetic FILE.npz go together"),
         (["sat", "--select", "best-val", "--val-images", "1297"], "error: --val-images 1297: there are 1297 training"),
         (["sat", "trades", "--name", "x"], "error: --name x names the runs of one objective; leave it out, or"),
+        (["sat", "--name", "a/b"], "error: --name a/b cannot name a folder of --runs; use letters, digits, - and _"),
+        (["sat", "--arch", "nets.py:mine"], "error: --arch nets.py:mine is no named architecture; a network of your"),
         (["sat", "--preset", "papers"], "error: unknown preset 'papers'; did you mean 'paper'?"),
         (["sat", "--lr", "fast"], "error: Invalid value for '--lr': Value error, 'fast' is no number; write"),
         (["sat", "--learning-rate", "1"], "error: unknown option '--learning-rate'"),
         (["sat", "--val-images", "5"], "error: --val-images changes nothing without --select best-val; leave it out"),
         (["sat", "--awp-warmup", "2"], "error: --awp-warmup changes nothing without --awp; leave it out"),
-        (["sat", "--momentum", "0.5"], "error: --momentum changes nothing while OneCycle cycles it"),
+        (
+            ["sat", "--momentum", "0.5"],
+            "error: --momentum changes nothing but for sgd with --no-cycle-momentum; leave it out",
+        ),
         (["fgsm-at", "--attack-steps", "5"], "error: --attack-steps changes nothing for an objective without them"),
         (["sat", "--seed", "99999999999999999999"], "error: --seed 99999999999999999999 must be at most 46"),
         (["jeat", "--buffer", "10"], "error: the replay buffer holds 10 images, fewer than a batch of 16; take a"),

@@ -79,7 +79,9 @@ def test_a_folder_without_weights_says_what_to_type(capsys):
     command = "python -m energylens.train sat --data digits --arch small-resnet --seed 1"
     told = f"error: {RUN} holds neither best.safetensors nor last.safetensors; train it: {command}\n"
     assert typed(RUN) == 2
-    assert capsys.readouterr().err == told
+    assert capsys.readouterr().err.endswith("; its training has not ended: give the command that trains it once more\n")
+    with pytest.raises(UserError, match=r"^no such file: .*; its training has not ended: give the command that"):
+        trained.network(f"{RUN}/last.safetensors")
     shutil.rmtree(RUN)  # a run that was never begun
     assert typed(RUN) == 2
     assert capsys.readouterr().err == told

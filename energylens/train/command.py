@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,6 +128,13 @@ def runs(objectives: list[str], what: What, changes: dict[str, Any]) -> list[Any
     wanted = list(dict.fromkeys(OBJECTIVES if objectives == ["all"] else objectives))
     if what.name and len(wanted) > 1:
         raise UserError(f"--name {what.name} names the runs of one objective; leave it out, or train one")
+    if what.name and not re.fullmatch(r"\w[\w+=.-]*", what.name):
+        raise UserError(f"--name {what.name} cannot name a folder of --runs; use letters, digits, - and _")
+    if what.arch and (".py:" in what.arch or re.fullmatch(r"[\w.]+:\w+", what.arch)):
+        raise UserError(
+            f"--arch {what.arch} is no named architecture; a network of your own trains in your own loop, with "
+            "energylens.train.objectives and energylens.watch (docs/objectives.md, docs/watch.md)"
+        )
     preset = what.preset or recipes.preset_of(what.data)
     made = []
     for objective in wanted:
@@ -146,7 +154,7 @@ USED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "awp_warmup": (lambda run: run.settings.awp > 0, "without --awp"),
     "momentum": (
         lambda run: run.settings.optimizer == "sgd" and not run.settings.cycle_momentum,
-        "while OneCycle cycles it, or with adam; add --no-cycle-momentum",
+        "but for sgd with --no-cycle-momentum",
     ),
     "attack_steps": (lambda run: run.objective not in ("standard", "fgsm-at"), "for an objective without them"),
     "step_size": (lambda run: run.objective not in ("standard", "fgsm-at"), "for an objective without it"),

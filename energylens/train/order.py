@@ -65,7 +65,7 @@ class Order:
                     course.train(one, processes, advance)
             except UserError as error:
                 failed.append(str(error))
-                if processes.rank == 0:
+                if processes.rank == 0 and len(self.runs) > 1:
                     print(f"failed: {error}", flush=True)
         return failed
 
@@ -75,6 +75,8 @@ class Order:
         Raises:
             UserError: how many runs failed, and the first reason.
         """
+        if failed and len(self.runs) == 1:
+            raise UserError(failed[0])
         if failed:
             raise UserError(f"{len(failed)} of {many(len(self.runs), 'run')} failed; {failed[0]}")
 

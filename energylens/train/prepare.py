@@ -78,7 +78,7 @@ def prepared(run: Run, place: Place, energies: Energies) -> Ready:
     arch = complete(run.arch, data)
     folder = Folder(place.runs / run.name)
     check_writable(folder.path, "--runs")
-    facts = run.facts(data.sha, arch)
+    facts = run.facts(data.sha, arch) | {"energies_samples": energies.samples, "test": energies.test}
     folder.check(facts, settings)
     train, apart = data, datasets.load(run.synthetic, data_dir=place.data_dir) if run.synthetic else None
     if settings.select == "best-val":

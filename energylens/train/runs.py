@@ -54,6 +54,14 @@ class Run:
         return what | which | {"arch": arch, "settings": dataclasses.asdict(self.settings)}
 
 
+def _option(name: str) -> str:
+    return name if name == "objective" else f"--{name.replace('_', '-')}"
+
+
+def _shown(value: Any) -> str:
+    return "not given" if value is None else str(value)
+
+
 @dataclass(frozen=True)
 class Folder:
     """Where a run lies: RUNS/NAME."""
@@ -88,7 +96,7 @@ class Folder:
         if about is None:
             return
         differs = [
-            f"{name} {about.get(name)} there, {value} here"
+            f"{_option(name)} {_shown(about.get(name))} there, {_shown(value)} here"
             for name, value in facts.items()
             if name not in ("settings", "data_sha") and about.get(name) != value
         ] + difference(about["settings"], settings)

@@ -15,15 +15,15 @@ EVERY = 30.0
 """seconds between two lines"""
 SHOWN = {
     "loss": "loss",
-    "train_robust": "robust (train)",
-    "val_robust": "robust (val)",
-    "test_robust": "robust (test)",
+    "train_robust": "robust (own attack, batches)",
+    "val_robust": "PGD-20 (val)",
+    "test_robust": "PGD-20 (test)",
     "train_delta_energy": "Delta E (train)",
 }
 
 
 def told(row: dict[str, Any]) -> str:
-    """An epoch in words: `loss 1.43, robust (train) 0.41`."""
+    """An epoch in words: `loss 1.43, robust (own attack, batches) 0.41`."""
     return ", ".join(f"{title} {row[name]:.3g}" for name, title in SHOWN.items() if name in row)
 
 

@@ -171,6 +171,14 @@ def test_other_settings_in_the_same_folder_are_told(capsys):
     )
 
 
+def test_energies_of_one_run_are_of_one_set_of_images(capsys):
+    typed(capsys, "sat", *QUICK, "--energies-samples", 10)
+    code, _, err = typed(capsys, "sat", *QUICK, "--energies-samples", 20)
+    assert (code, "(--energies-samples 10 there, 20 here)" in err) == (2, True)
+    code, _, err = typed(capsys, "sat", *QUICK)
+    assert (code, "(--energies-samples 10 there, not given here)" in err) == (2, True)
+
+
 def test_runs_that_cannot_be_written_are_told(capsys):
     Path("runs").write_text("")
     code, _, err = typed(capsys, "sat", *QUICK)

@@ -52,7 +52,7 @@ def watch(
     loader: Any,
     every: int = 1,
     *,
-    eps: float = 8 / 255,
+    eps: float | None = None,
     attack: Any = "pgd:steps=10",
     samples: int = 512,
     logits: Any = None,
@@ -66,7 +66,7 @@ def watch(
         loader: batches (x, y), of which the first images are taken once, as they come; or a data reference, such as
             `cifar10:test`, or a `Data`.
         every: each so many calls it measures, the first one included.
-        eps: radius of the attack and of FGSM, pixel units.
+        eps: radius of the attack and of FGSM, pixel units; 8/255 if not given, or that of an attack object.
         attack: a name with settings, an attack, or a function `(model, x, y) -> x_adv`, at `eps`; PGD-10 with steps of
             eps/4 if not given.
         samples: at most so many images.

@@ -54,6 +54,8 @@ READ = ("model_ref", "model_sha", "data", "split", "eps", "norm", "seed", "preci
 READ_OF_PARTS = ("part", "clean_correct")
 TRIAL = ["model", "model_sha", "data", "split", "n", "shuffle_seed", "attack", "eps", "norm", "precision"]
 """what rows that differ in the attack's seed alone have in common"""
+RECIPE = ["objective", "arch", *TRIAL[2:]]
+"""what networks that differ in their training seed alone have in common"""
 
 
 def row(points: Path, model: str, attack: Attack | None, samples: int | None) -> dict[str, Any]:
@@ -152,7 +154,7 @@ def _alone(path: Path) -> Iterator[None]:
 
 
 def over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
-    """Mean and standard deviation over an attack's seeds, where there are several.
+    """Mean and standard deviation over an attack's seeds, where there are several; of one seed the last row counts.
 
     Args:
         frame: rows of the table.
@@ -160,6 +162,31 @@ def over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
     Returns:
         One row a model, selection and attack: `TRIAL`, `seeds`, `mean`, and `std`, that of a sample (n - 1).
     """
-    trials = frame.groupby(TRIAL, dropna=False, sort=False)["accuracy"]
+    last = frame.drop_duplicates([*TRIAL, "seed"], keep="last")
+    return _several(last, TRIAL)
+
+
+def over_training_seeds(frame: pd.DataFrame) -> pd.DataFrame:
+    """Mean and standard deviation over networks that differ in their training seed alone, where there are several.
+
+    Of a training seed and an attack's seed the last row counts; each network enters with its mean over an attack's
+    seeds.
+
+    Args:
+        frame: rows of the table; those of networks whose checkpoints tell no recipe are left out.
+
+    Returns:
+        One row an objective, architecture, selection and attack: `RECIPE`, `seeds`, `mean`, and `std` (n - 1).
+
+    Source: Mirza et al. 2024 (arXiv:2407.06315), Table 1a.
+    """
+    told = frame[frame["train_seed"].notna()]
+    last = told.drop_duplicates([*RECIPE, "train_seed", "seed"], keep="last")
+    networks = last.groupby([*RECIPE, "train_seed"], dropna=False, sort=False)["accuracy"].mean().reset_index()
+    return _several(networks, RECIPE)
+
+
+def _several(rows: pd.DataFrame, common: list[str]) -> pd.DataFrame:
+    trials = rows.groupby(common, dropna=False, sort=False)["accuracy"]
     made = trials.agg(seeds="count", mean="mean", std="std").reset_index()
     return made[made["seeds"] > 1].reset_index(drop=True)

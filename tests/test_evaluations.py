@@ -59,6 +59,24 @@ def test_mean_and_standard_deviation_over_seeds_are_those_of_a_sample():
     assert (found["seeds"], found["mean"], found["std"]) == (3, pytest.approx(0.6), pytest.approx(0.07**0.5))
 
 
+def test_of_one_seed_the_last_row_counts():
+    """After a change of the attack's code its first row stays in the file: 0.1 counts no more, and one seed is none."""
+    blank = dict.fromkeys(evaluations.TRIAL)
+    made = pd.DataFrame([blank | row(accuracy=0.1, key="1" * 8), blank | row(accuracy=0.4)])
+    assert evaluations.over_seeds(made).empty
+
+
+def test_training_seeds_enter_with_their_mean_over_the_attacks_seeds():
+    """Networks of 0.4 and 0.6 (from 0.5 and 0.7): mean 0.5, deviation sqrt(0.02); one objective alone is no spread."""
+    blank = dict.fromkeys([*evaluations.RECIPE, "train_seed"]) | {"objective": "sat", "arch": "r"}
+    values = [(1, 0, 0.1), (1, 0, 0.4), (2, 0, 0.5), (2, 1, 0.7)]
+    made = [blank | row(model_sha=str(net), train_seed=net, seed=seed, accuracy=value) for net, seed, value in values]
+    other = blank | row(train_seed=1) | {"objective": "trades"}
+    (found,) = evaluations.over_training_seeds(pd.DataFrame([*made, other])).to_dict("records")
+    assert (found["objective"], found["seeds"]) == ("sat", 2)
+    assert (found["mean"], found["std"]) == (pytest.approx(0.5), pytest.approx(0.02**0.5))
+
+
 def test_more_networks_and_other_weights_leave_the_rows_that_are_there(toy_net, npz):
     given = ("--data", npz, "--attack", "fgsm:eps=0.1")
     assert typed(f"{toy_net()}:toy", *given) == 0

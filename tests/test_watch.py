@@ -14,7 +14,7 @@ from torch.nn import functional as F
 import energylens
 from energylens import alarms, data, energy
 from energylens.attacks import FGSM, PGD
-from energylens.errors import Note
+from energylens.errors import Note, UserError
 from energylens.telemetry import COLUMNS
 
 EPS = 0.1
@@ -88,14 +88,17 @@ def test_a_watch_leaves_no_gradients_where_there_were_none():
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
-@pytest.mark.parametrize("own", [True, False])
-def test_training_gives_the_same_weights_watched_or_not(own):
-    """A loader that shuffles, by a generator of its own or the global one, has its order untouched."""
+@pytest.mark.parametrize(
+    ("own", "options"),
+    [(True, {}), (False, {}), (False, {"num_workers": 1, "persistent_workers": True})],
+)
+def test_training_gives_the_same_weights_watched_or_not(own, options):
+    """A loader that shuffles, by a generator of its own or the global one, has its order and its workers untouched."""
 
     def train(watching: bool) -> nn.Module:
         model = watched.net()
         generator = torch.Generator().manual_seed(5) if own else None
-        loader = watched.loader(shuffle=True, generator=generator)
+        loader = watched.loader(shuffle=True, generator=generator, **options)
         optimizer = torch.optim.SGD(model.parameters(), 0.1)
         watch = energylens.watch(model, loader, eps=EPS, samples=20) if watching else list
         for _ in range(2):
@@ -106,6 +109,23 @@ def test_training_gives_the_same_weights_watched_or_not(own):
 
     with_, without = train(True).state_dict(), train(False).state_dict()
     assert all(torch.equal(with_[name], without[name]) for name in with_)
+
+
+def test_a_loops_autocast_does_not_reach_in():
+    watch = energylens.watch(watched.net(), watched.loader(), eps=EPS)
+    watch()
+    with torch.autocast("cpu", torch.bfloat16):
+        watch()
+    one, two = (watch.table.drop(columns="step").iloc[row] for row in (0, 1))
+    assert one.equals(two)
+
+
+def test_an_attack_keeps_its_own_radius():
+    watch = energylens.watch(watched.net(), watched.loader(), attack=PGD(eps=0.3, step_size=0.1, steps=2))
+    watch()
+    assert watch.table.attrs["eps"] == 0.3
+    with pytest.raises(UserError, match=r"has eps 0.3, and eps=0.1 is said; leave one out"):
+        energylens.watch(watched.net(), watched.loader(), eps=0.1, attack=PGD(eps=0.3))
 
 
 def test_it_works_where_gradients_are_off():
@@ -156,7 +176,7 @@ def test_the_attack_is_a_name_an_object_or_a_function_at_the_eps_of_all():
         return x
 
     model = watched.net()
-    for attack in ("pgd:steps=3", PGD(steps=3), "apgd-ce:steps=3", "pgd:norm=l2"):
+    for attack in ("pgd:steps=3", PGD(eps=EPS, steps=3), "apgd-ce:steps=3", "pgd:norm=l2"):
         watch = energylens.watch(model, watched.loader(), attack=attack, eps=EPS, samples=8)
         watch()
         assert watch.attack.eps == EPS

@@ -146,6 +146,18 @@ def test_a_hugging_face_trainer_is_measured_before_and_behind_each_epoch(transfo
     assert model.training
 
 
+@pytest.mark.parametrize(("began", "ends", "steps"), [(0.0, 2, [0, 1, 2]), (1.0, 2, [1, 2, 3]), (1.5, 2, [2, 3])])
+def test_hugging_face_epochs_are_counted_where_training_goes_on(transformers, began, ends, steps):
+    """From within an epoch, the first row is that epoch's end; `state.epoch` itself is not asked again."""
+    watch = energylens.watch(watched.net(), watched.loader(), eps=0.1)
+    callback = watch.huggingface()
+    state = transformers.TrainerState(epoch=began)
+    callback.on_train_begin(None, state, None)
+    for _ in range(ends):
+        callback.on_epoch_end(None, state, None)
+    assert watch.table["step"].tolist() == steps
+
+
 def test_a_model_whose_forward_takes_a_dict_is_called_by_a_function():
     class Takes(torch.nn.Module):
         def __init__(self):

@@ -132,7 +132,7 @@ def start(
     model: Any,
     loader: Any,
     every: int,
-    eps: float,
+    eps: float | None,
     attack: Any,
     samples: int,
     logits: measure.Logits | None,

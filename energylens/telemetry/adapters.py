@@ -39,15 +39,18 @@ def huggingface(watch: "Watch") -> Any:
         """Measures with a Watch."""
 
         def on_train_begin(self, args, state, control, **others) -> None:
-            _measure(state)
+            began = state.epoch or 0
+            self.ended = int(began)  # counted: `state.epoch` is a guess where the length of an epoch is not known
+            if began == self.ended:  # else it goes on within an epoch
+                self._measure(state)
 
         def on_epoch_end(self, args, state, control, **others) -> None:
-            _measure(state)
+            self.ended += 1
+            self._measure(state)
 
-    def _measure(state) -> None:
-        epoch = round(state.epoch or 0)
-        if state.is_world_process_zero and epoch > watch.last:
-            watch(epoch)
+        def _measure(self, state) -> None:
+            if state.is_world_process_zero and self.ended > watch.last:
+                watch(self.ended)
 
     return WatchCallback()
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from energylens import data
 from energylens.attacks.own import _random_numbers as own_random_numbers
@@ -70,13 +71,21 @@ def _checked(batch: Any) -> tuple[Tensor, Tensor]:
 
 @contextmanager
 def _generators_kept(loader: Any) -> Iterator[None]:
-    """The generators that a user gave a loader or its samplers are where they were behind the block."""
+    """Behind the block, a user's generators in a loader or its samplers, and workers that it keeps, are as before."""
     samplers = [getattr(loader, "sampler", None), getattr(loader, "batch_sampler", None)]
     samplers.append(getattr(samplers[-1], "sampler", None))
     owned = [getattr(holder, "generator", None) for holder in (loader, *samplers)]
     states = [(generator, generator.get_state()) for generator in owned if isinstance(generator, torch.Generator)]
+    keeps = isinstance(loader, DataLoader) and loader.persistent_workers
+    workers = loader._iterator if keeps else None
+    if keeps:
+        loader._iterator = None
     try:
         yield
     finally:
         for generator, state in states:
             generator.set_state(state)
+        if keeps and loader._iterator is not None:
+            loader._iterator._shutdown_workers()  # seeded by this look, not by the training
+        if keeps:
+            loader._iterator = workers

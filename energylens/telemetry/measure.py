@@ -16,6 +16,8 @@ from energylens.data import Data
 from energylens.errors import UserError
 from energylens.models import check
 
+USUAL = 8 / 255
+"""radius where none is said"""
 Logits = Callable[[nn.Module, Tensor], Tensor]
 
 
@@ -35,18 +37,24 @@ class Called(nn.Module):
 def aside(net: nn.Module) -> Iterator[None]:
     """Inside: eval mode, random numbers of their own; behind it, modes, gradients and random state as they were.
 
-    Attacks find gradients inside `torch.inference_mode` and `no_grad` too.
+    Attacks find gradients inside `torch.inference_mode` and `no_grad` too; a loop's autocast does not reach in.
     """
-    with torch.inference_mode(False), own_random_numbers(0), frozen(net):
+    plain = torch.autocast(check.device_of(net).type, enabled=False)
+    with torch.inference_mode(False), own_random_numbers(0), frozen(net), plain:
         yield
 
 
-def attack_of(given: Any, eps: float) -> Attack:
-    """A name, an attack or a function as an attack of radius eps.
+def attack_of(given: Any, eps: float | None) -> Attack:
+    """A name, an attack or a function as an attack of radius eps; an attack that has its own keeps it.
 
     Raises:
-        UserError: unknown, or without a radius.
+        UserError: unknown, without a radius, or with another one than is said.
     """
+    if isinstance(given, Attack) and given.eps is not None:
+        if eps not in (None, given.eps):
+            raise UserError(f"attack {given.name} has eps {given.eps:g}, and eps={eps:g} is said; leave one out")
+        return given
+    eps = USUAL if eps is None else eps
     if isinstance(given, str):
         if ":eps=" in given:
             raise UserError(f"attack {given} says eps; write energylens.watch(..., eps=...), which FGSM takes too")

@@ -21,7 +21,10 @@ def engine(name: str, address: str | None, processes: int | None, device: str | 
     Raises:
         UserError: unknown engine, or options that do not go together.
     """
-    joined = int(os.environ.get("WORLD_SIZE", 1))
+    text = os.environ.get("WORLD_SIZE", "1")
+    if not text.isdecimal():
+        raise UserError(f"WORLD_SIZE is '{text}' and no number of processes; start with torchrun, or: unset WORLD_SIZE")
+    joined = int(text)
     if name not in ("local", "ray"):
         raise unknown("engine", name, ("local", "ray"))
     if name == "ray":

@@ -75,10 +75,10 @@ def test_torchrun_that_says_half_of_it(capsys, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.delenv("RANK", raising=False)
     assert "WORLD_SIZE is set and RANK is not; start with torchrun, or: unset WORLD_SIZE" in fails(capsys)
+    assert "--processes 3: torchrun has started 2; leave it out" in fails(capsys, "--processes", "3")
     for text in ("", "2x"):
         monkeypatch.setenv("WORLD_SIZE", text)
         assert f"WORLD_SIZE is '{text}' and no number of processes; start with torchrun, or: unset" in fails(capsys)
-    assert "--processes 3: torchrun has started 2; leave it out" in fails(capsys, "--processes", "3")
 
 
 def started(*arguments: str, by: tuple[str, ...] = ()) -> subprocess.Popen:

@@ -35,6 +35,11 @@ def first_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0].strip()}"
 
 
+def option(name: str) -> str:
+    """A setting as it is typed: `awp_warmup` is `--awp-warmup`."""
+    return f"--{name.replace('_', '-')}"
+
+
 def some(names: Iterable[str]) -> str:
     """The first three names, and how many more there are."""
     names = sorted(names)

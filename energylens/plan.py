@@ -8,7 +8,7 @@ from typing import Any
 from energylens import provenance, table
 from energylens.attacks import Attack
 from energylens.data import Data
-from energylens.errors import UserError
+from energylens.errors import UserError, option
 from energylens.options import Keep, Place
 from energylens.ranges import cut, gaps
 from energylens.recipe import Recipe
@@ -137,8 +137,7 @@ class Planner:
         if "keep_images" in self.kept and not part.images.exists():
             missing.append("keep_images")
         if missing and part.stop > len(self.images):
-            option = f"--{missing[0].replace('_', '-')}"
-            raise UserError(f"{part.path} was measured without {option}; ask for --samples {part.stop}")
+            raise UserError(f"{part.path} was measured without {option(missing[0])}; ask for --samples {part.stop}")
         return [piece for piece in pieces(part, about) if missing or self._cut_short(piece, attack)]
 
     def _cut_short(self, piece: dict[str, Any], attack: Attack | None) -> bool:

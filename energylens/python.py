@@ -16,7 +16,7 @@ from typer.exceptions import TyperException
 
 from energylens import measure, models, options, paths, progress, spec, summary, table
 from energylens.attacks import Attack, Own, check_said_once, parse
-from energylens.errors import Note, UserError
+from energylens.errors import Note, UserError, option
 from energylens.recipe import Recipe
 from energylens.references import named
 
@@ -83,8 +83,7 @@ def _options(given: dict[str, Any]) -> Options:
 
 
 def _typed(name: str, value: Any) -> str:
-    option = f"--{name.replace('_', '-')}"
-    return option if name in FLAGS else f"{option}={value}"
+    return option(name) if name in FLAGS else f"{option(name)}={value}"
 
 
 @app.command()

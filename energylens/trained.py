@@ -8,8 +8,9 @@ from energylens import models, references
 from energylens.data import named
 from energylens.errors import UserError
 from energylens.models import files
+from energylens.train.runs import ABOUT, BEST, LAST
 
-WEIGHTS = ("best.safetensors", "last.safetensors")
+WEIGHTS = (BEST, LAST)
 """of a run's folder; the first that is there is taken: `best` is only there where a selection was asked for"""
 NOT_ENDED = "its training has not ended: give the command that trains it once more"
 
@@ -59,10 +60,10 @@ def network(reference: str) -> Network:
     if bare.startswith("demo:"):
         return Network(reference, files.metadata(models.demo(bare.removeprefix("demo:"))))
     path = Path(bare)
-    if path.is_dir() or references.run_command(f"{path}/{WEIGHTS[-1]}"):
+    if path.is_dir() or references.run_command(f"{path}/{LAST}"):
         return _of_folder(path, name if bare != reference else None)
     if "/" in bare and not path.exists() and not set(bare) & set(":@"):
-        if (path.parent / "run.json").is_file():
+        if (path.parent / ABOUT).is_file():
             raise UserError(f"no such file: {bare}; {NOT_ENDED}")
         command = references.run_command(bare)
         raise UserError(f"no such file or run: {bare}" + (f"; train it: {command}" if command else ""))
@@ -74,13 +75,13 @@ def network(reference: str) -> Network:
 def _of_folder(folder: Path, name: str | None) -> Network:
     path = next((folder / file for file in WEIGHTS if (folder / file).is_file()), None)
     if path is None:
-        command = references.run_command(f"{folder}/{WEIGHTS[-1]}")
+        command = references.run_command(f"{folder}/{LAST}")
         remedy = f"train it: {command}" if command else "give the folder of a training run, or FILE.safetensors"
-        remedy = NOT_ENDED if (folder / "run.json").is_file() else remedy
+        remedy = NOT_ENDED if (folder / ABOUT).is_file() else remedy
         raise UserError(f"{folder} holds neither {' nor '.join(WEIGHTS)}; {remedy}")
     shown = name or folder.resolve().name.replace("=", "")
     plain = references.named(str(path))[0] == shown
     taken = f"{path.name} of {folder}"
-    if path.name == WEIGHTS[0] and not (folder / WEIGHTS[1]).is_file():
+    if path.name == BEST and not (folder / LAST).is_file():
         taken += ", a run that has not come to its end"
     return Network(str(path) if plain else f"{shown}={path}", files.metadata(path), taken)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from ray_workers import at_work
 
 from energylens import measure
 from energylens.attacks import APGD, PGD
@@ -43,22 +44,9 @@ def table(folder: Path, engine: str, say=print) -> pd.DataFrame:
     return found.sort_values(["model", "attack", "sample"], ignore_index=True)
 
 
-def workers() -> list[int]:
-    """Processes of Ray's that are at a shard."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            title = (folder / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if title.startswith(b"ray::_attempt"):
-            found.append(int(folder.name))
-    return found
-
-
 def kill_one(killed: list[int]) -> None:
     for _ in range(600):
-        if found := workers():
+        if found := at_work("_attempt"):
             os.kill(found[0], signal.SIGKILL)
             killed.append(found[0])
             return

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from ray_workers import at_work
 from small_runs import NONE, RUN, changed, ready, train, weights
 
 from energylens import command
@@ -33,19 +34,6 @@ def two_workers():
     yield
     ray.shutdown()
     torch.set_num_threads(threads)
-
-
-def workers() -> list[int]:
-    """Processes of Ray's that train."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            title = (folder / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if title.startswith(b"ray::_task"):
-            found.append(int(folder.name))
-    return found
 
 
 def same(folder: Path, other: Path, runs) -> bool:
@@ -79,7 +67,7 @@ def test_a_killed_workers_run_goes_on_elsewhere(tmp_path):
         folder = ready(tmp_path, LONG[0]).folder.path
         while not (folder / "metrics.parquet").exists():
             time.sleep(0.02)
-        killed.extend(workers())
+        killed.extend(at_work("_task"))
         os.kill(killed[0], signal.SIGKILL)
 
     killer = threading.Thread(target=kill)

@@ -143,7 +143,7 @@ class Own(Attack):
 
         takes = self._takes()
         given = {name: getattr(self, name) for name in GIVEN if name in takes and getattr(self, name) is not None}
-        with _random_numbers(self.seed + (keys[0] if keys else 0)):
+        with random_numbers(self.seed + (keys[0] if keys else 0)):
             found = self.function(
                 model, x.clone(memory_format=torch.contiguous_format), y.clone(), **given, **self._others
             )
@@ -172,7 +172,7 @@ def _word(value: Any) -> str:
 
 
 @contextmanager
-def _random_numbers(seed: int) -> Iterator[None]:
+def random_numbers(seed: int) -> Iterator[None]:
     """Inside, torch's, numpy's and Python's streams begin at the seed; behind it, they are where they were."""
     from energylens.attacks.library import own_random_numbers
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from energylens import data
-from energylens.attacks.own import _random_numbers as own_random_numbers
+from energylens.attacks.own import random_numbers
 from energylens.attacks.settings import check_batch
 from energylens.data import Data
 from energylens.errors import UserError
@@ -37,7 +37,7 @@ def take(source: Any, samples: int, data_dir: Path | None = None) -> Data:
         raise UserError(
             f"energylens.watch: loader is {type(source).__name__}; {FORM}, or a reference such as cifar10:test"
         )
-    with own_random_numbers(0), _generators_kept(source):
+    with random_numbers(0), _generators_kept(source):
         found = list(_batches(source, samples))
     if not found:
         raise UserError(f"the loader yields no batch; {FORM}")

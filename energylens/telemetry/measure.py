@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from energylens import energy, reach
 from energylens.attacks import FGSM, Attack, Own, parse
 from energylens.attacks.frozen import frozen
-from energylens.attacks.own import _random_numbers as own_random_numbers
+from energylens.attacks.own import random_numbers
 from energylens.data import Data
 from energylens.errors import UserError
 from energylens.models import check
@@ -40,7 +40,7 @@ def aside(net: nn.Module) -> Iterator[None]:
     Attacks find gradients inside `torch.inference_mode` and `no_grad` too; a loop's autocast does not reach in.
     """
     plain = torch.autocast(check.device_of(net).type, enabled=False)
-    with torch.inference_mode(False), own_random_numbers(0), frozen(net), plain:
+    with torch.inference_mode(False), random_numbers(0), frozen(net), plain:
         yield
 
 

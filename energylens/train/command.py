@@ -12,7 +12,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from energylens import command, options, spec
-from energylens.errors import UserError
+from energylens.errors import UserError, option
 from energylens.train import settings as recipes
 from energylens.train.settings import Settings
 
@@ -122,6 +122,7 @@ def runs(objectives: list[str], what: What, changes: dict[str, Any]) -> list[Any
         UserError: unknown objective or preset, or a setting that is refused.
     """
     from energylens.train.objectives import OBJECTIVES
+    from energylens.train.objectives import objective as row
     from energylens.train.prepare import trained_on
     from energylens.train.runs import Run
 
@@ -143,20 +144,21 @@ def runs(objectives: list[str], what: What, changes: dict[str, Any]) -> list[Any
             arch = what.arch or recipes.ARCHITECTURES[preset]
             chosen = (what.samples, what.shuffle_seed, what.synthetic, what.name)
             made.append(Run(objective, trained_on(what.data), arch, settings, *chosen))
+    attacks = [(run.settings, row(run.objective).inner) for run in made]
     for name, value in changes.items():
-        if value is not None and name in USED and not any(USED[name][0](run) for run in made):
-            raise UserError(f"--{name.replace('_', '-')} changes nothing {USED[name][1]}; leave it out")
+        if value is not None and name in USED and not any(USED[name][0](*one) for one in attacks):
+            raise UserError(f"{option(name)} changes nothing {USED[name][1]}; leave it out")
     return made
 
 
-USED: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "val_images": (lambda run: run.settings.select == "best-val", "without --select best-val"),
-    "awp_warmup": (lambda run: run.settings.awp > 0, "without --awp"),
+USED: dict[str, tuple[Callable[[Settings, Any], bool], str]] = {
+    "val_images": (lambda settings, inner: settings.select == "best-val", "without --select best-val"),
+    "awp_warmup": (lambda settings, inner: settings.awp > 0, "without --awp"),
     "momentum": (
-        lambda run: run.settings.optimizer == "sgd" and not run.settings.cycle_momentum,
+        lambda settings, inner: settings.optimizer == "sgd" and not settings.cycle_momentum,
         "but for sgd with --no-cycle-momentum",
     ),
-    "attack_steps": (lambda run: run.objective not in ("standard", "fgsm-at"), "for an objective without them"),
-    "step_size": (lambda run: run.objective not in ("standard", "fgsm-at"), "for an objective without it"),
+    "attack_steps": (lambda settings, inner: inner and inner.steps is None, "for an objective without them"),
+    "step_size": (lambda settings, inner: inner and inner.step is None, "for an objective without it"),
 }
-"""options that another one, or the objective, puts out of use: when they are used, and what to say when not"""
+"""options that another one, or an objective's attack, puts out of use: when they are used, what to say when not"""

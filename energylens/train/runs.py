@@ -13,7 +13,7 @@ from typing import Any
 
 from energylens import references
 from energylens.atomic import whole
-from energylens.errors import UserError, first_line
+from energylens.errors import UserError, first_line, option
 from energylens.lock import Lock
 from energylens.train.settings import Settings, difference
 
@@ -54,8 +54,8 @@ class Run:
         return what | which | {"arch": arch, "settings": dataclasses.asdict(self.settings)}
 
 
-def _option(name: str) -> str:
-    return name if name == "objective" else f"--{name.replace('_', '-')}"
+def _named(fact: str) -> str:
+    return fact if fact == "objective" else option(fact)
 
 
 def _shown(value: Any) -> str:
@@ -96,7 +96,7 @@ class Folder:
         if about is None:
             return
         differs = [
-            f"{_option(name)} {_shown(about.get(name))} there, {_shown(value)} here"
+            f"{_named(name)} {_shown(about.get(name))} there, {_shown(value)} here"
             for name, value in facts.items()
             if name not in ("settings", "data_sha") and about.get(name) != value
         ] + difference(about["settings"], settings)

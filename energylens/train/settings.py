@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from energylens import references
-from energylens.errors import UserError, unknown
+from energylens.errors import UserError, option, unknown
 
 OPTIMIZERS = ("sgd", "adam")
 NORMALIZE = ("none", "mean1")
@@ -70,7 +70,7 @@ class Settings:
             _number(self, name, 0)
         for name in ("momentum", "ema"):
             if getattr(self, name) >= 1:
-                raise UserError(f"{_option(name)} {getattr(self, name):g} must be below 1")
+                raise UserError(f"{option(name)} {getattr(self, name):g} must be below 1")
         if self.seed > LARGEST:
             raise UserError(f"--seed {self.seed} must be at most {LARGEST}")
         if self.eps > 1:
@@ -87,7 +87,7 @@ class Settings:
             value = getattr(self, name)
             if value is not None and value > self.epochs - (name == "select_after"):
                 raise UserError(
-                    f"{_option(name)} {value} lies beyond the {self.epochs} epochs; take fewer, or more --epochs"
+                    f"{option(name)} {value} lies beyond the {self.epochs} epochs; take fewer, or more --epochs"
                 )
 
     @property
@@ -98,15 +98,11 @@ class Settings:
         return self.epochs * 9 // 10 if self.select == "best-synthetic" else 0
 
 
-def _option(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
-
-
 def _whole(settings: Settings, **least: int) -> None:
     for name, bound in least.items():
         value = getattr(settings, name)
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < bound):
-            raise UserError(f"{_option(name)} {value} must be a whole number, at least {bound}")
+            raise UserError(f"{option(name)} {value} must be a whole number, at least {bound}")
 
 
 def _positive(settings: Settings, *names: str) -> None:
@@ -114,7 +110,7 @@ def _positive(settings: Settings, *names: str) -> None:
         _number(settings, name, 0)
         if getattr(settings, name) == 0:
             zero = "; an attack of radius 0 moves nothing: train the objective standard" if name == "eps" else ""
-            raise UserError(f"{_option(name)} 0 must be above 0{zero}")
+            raise UserError(f"{option(name)} 0 must be above 0{zero}")
 
 
 def _number(settings: Settings, name: str, least: float) -> None:
@@ -122,7 +118,7 @@ def _number(settings: Settings, name: str, least: float) -> None:
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < least:
-        raise UserError(f"{_option(name)} {value} must be a number, at least {least}")
+        raise UserError(f"{option(name)} {value} must be a number, at least {least}")
     object.__setattr__(settings, name, float(value))  # 1 and 1.0 are one recipe
 
 
@@ -173,7 +169,7 @@ def difference(old: dict[str, Any], new: Settings) -> list[str]:
     """Each setting that differs, as `--lr 0.1 there, 0.2 here`."""
     given = dataclasses.asdict(new)
     return [
-        f"{_option(name)} {_told(old.get(name))} there, {_told(value)} here"
+        f"{option(name)} {_told(old.get(name))} there, {_told(value)} here"
         for name, value in given.items()
         if name in old and old[name] != value
     ]

@@ -10,6 +10,8 @@ USUAL = {"tiny-imagenet": "val", "imagenet": "val"}
 """data sets whose test images have no labels -> the split that is meant where none is named; `test` for all others"""
 RUN = re.compile(r"(\w[\w-]*)-(digits|cifar10|cifar100|svhn|tiny-imagenet)-([\w+=.-]+)-(\d+)")
 """the name of a training run's folder: objective, data, architecture, seed"""
+SUBSET = re.compile(r"(.+)-(misclassified|high|low|classes(?:-\d+)+)-(unperturbed|removed)")
+"""what stands there for the objective of a run with a subset of its images treated apart"""
 NORMS = {"linf": "Linf", "l2": "L2"}  # as RobustBench writes them
 
 
@@ -43,10 +45,14 @@ def run_command(reference: str) -> str | None:
     if run is None:
         return None
     objective, data, arch, seed = run.groups()
-    arch = arch.replace("+", ":")
+    arch, apart = arch.replace("+", ":"), ""
+    if subset := SUBSET.fullmatch(objective):
+        objective, which, mode = subset.groups()
+        which = which.replace("-", ":", 1).replace("-", ",")
+        apart = f" --subset {which} --subset-mode {mode}"
     folder = path.parent.parent
     where = "" if folder == Path("runs") else f" --runs {shlex.quote(str(folder))}"
-    return f"python -m energylens.train {objective} --data {data} --arch {arch} --seed {seed}{where}"
+    return f"python -m energylens.train {objective} --data {data} --arch {arch} --seed {seed}{apart}{where}"
 
 
 def _checkpoint_of_run(reference: str) -> bool:

@@ -16,6 +16,9 @@ from energylens.errors import UserError, first_line
 from energylens.train.prepare import Ready
 from energylens.train.runs import METRICS, STATE
 
+CHOSEN = ("samples", "shuffle_seed", "synthetic", "data_sha", "subset", "subset_mode", "subset_model", "subset_size")
+"""facts of a run that its checkpoints tell too: which images it was trained on, and how"""
+
 
 def save_weights(net: nn.Module, path: Path, ready: Ready, **more: Any) -> None:
     """A checkpoint that `models.load` reads: weights, and how they were made, in its metadata.
@@ -30,7 +33,7 @@ def save_weights(net: nn.Module, path: Path, ready: Ready, **more: Any) -> None:
     if "normalize" in spec.parse(arch)[1]:
         net = net.get_submodule("1")  # the normalisation is part of the architecture's name
     about = {"arch": _fresh(arch), "objective": run.objective, "data": run.data, **dataclasses.asdict(run.settings)}
-    about |= {name: ready.facts[name] for name in ("samples", "shuffle_seed", "synthetic", "data_sha")}
+    about |= {name: ready.facts.get(name) for name in CHOSEN}
     about |= more | {"torch": torch.__version__}
     weights = {key: value.detach().cpu().contiguous() for key, value in net.state_dict().items()}
     with whole(path, "--runs") as hidden:

@@ -56,6 +56,22 @@ class What:
     name: Annotated[
         str | None, typer.Option(help="Folder's name before the seed; OBJECTIVE-DATA-ARCH if not given.")
     ] = None
+    subset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="misclassified|high|low|classes:0,1,2",
+            help="Training images to treat apart: those that a first network gets wrong; as many that it gets right, "
+            "of highest or lowest E(x); all of some classes.",
+        ),
+    ] = None
+    subset_mode: Annotated[
+        str | None,
+        typer.Option(metavar="unperturbed|removed", help="Do not attack them (if not given), or do not train on them."),
+    ] = None
+    subset_model: Annotated[
+        str | None,
+        typer.Option(help="The first network; the sat run of the same data, arch and seed in --runs if not given."),
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -125,6 +141,7 @@ def runs(objectives: list[str], what: What, changes: dict[str, Any]) -> list[Any
     from energylens.train.objectives import objective as row
     from energylens.train.prepare import trained_on
     from energylens.train.runs import Run
+    from energylens.train.subset import checked
 
     wanted = list(dict.fromkeys(OBJECTIVES if objectives == ["all"] else objectives))
     if what.name and len(wanted) > 1:
@@ -136,13 +153,14 @@ def runs(objectives: list[str], what: What, changes: dict[str, Any]) -> list[Any
             f"--arch {what.arch} is no named architecture; a network of your own trains in your own loop, with "
             "energylens.train.objectives and energylens.watch (docs/objectives.md, docs/watch.md)"
         )
+    apart = checked(what.subset, what.subset_mode, what.subset_model)
     preset = what.preset or recipes.preset_of(what.data)
     made = []
     for objective in wanted:
         for seed in dict.fromkeys(what.seed or [1]):
             settings = recipes.recipe(preset, objective, what.data, seed=seed, **changes)
             arch = what.arch or recipes.ARCHITECTURES[preset]
-            chosen = (what.samples, what.shuffle_seed, what.synthetic, what.name)
+            chosen = (what.samples, what.shuffle_seed, what.synthetic, what.name, *apart)
             made.append(Run(objective, trained_on(what.data), arch, settings, *chosen))
     attacks = [(run.settings, row(run.objective).inner) for run in made]
     for name, value in changes.items():

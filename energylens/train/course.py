@@ -8,7 +8,7 @@ before but the state.
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ import pandas as pd
 from energylens import epochs as energies
 from energylens.attacks import Attack
 from energylens.errors import UserError
-from energylens.train import checkpoints, epochs, loop, select
+from energylens.train import checkpoints, epochs, loop, select, subset
 from energylens.train.negatives import Diverged
 from energylens.train.prepare import Ready
 from energylens.train.processes import Alone
@@ -66,7 +66,16 @@ def train(ready: Ready, processes: Alone, advance: Callable[[Row, int], None] = 
     """
     with ExitStack() as held:
         if not processes.first(lambda: _done(ready, held)):
-            _train(ready, processes, advance)
+            _train(_agreed(ready, processes), processes, advance)
+
+
+def _agreed(ready: Ready, processes: Alone) -> Ready:
+    """All processes with the subset that the folder holds, whatever each has measured itself."""
+    if ready.subset is None:
+        return ready
+    images = ready.subset.images
+    made = replace(ready.subset, rows=processes.first(lambda: subset.read(ready.folder.path, images)))
+    return replace(ready, data=made.trained_on, subset=made)
 
 
 def _done(ready: Ready, held: ExitStack) -> bool:
@@ -76,6 +85,8 @@ def _done(ready: Ready, held: ExitStack) -> bool:
         (ready.folder.path / STATE).unlink(missing_ok=True)  # killed between the last two files
         return True
     if ready.folder.about() is None:
+        if ready.subset:
+            subset.write(ready.folder.path, ready.subset)  # before the description, which says that it is there
         ready.folder.write_about(ready.facts)
     return False
 
@@ -91,7 +102,8 @@ def _train(ready: Ready, processes: Alone, advance: Callable[[Row, int], None]) 
         processes.first(lambda: _before(course))
     began = time.monotonic()
     try:
-        for numbers in loop.epochs(state, ready.data, processes):
+        natural = ready.subset.natural if ready.subset else None
+        for numbers in loop.epochs(state, ready.data, processes, natural):
             seconds, began = time.monotonic() - began, time.monotonic()
             row = {"epoch": state.epoch, **numbers, "seconds": seconds}
             advance(processes.first(partial(_after, course, row)), settings.epochs)

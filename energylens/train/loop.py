@@ -36,6 +36,8 @@ class Work:
     processes: Alone
     both: nn.Module
     """the outer forward pass, `Both` or a wrapper of it"""
+    natural: Tensor | None = None
+    """[N] bool, N the images of the split: those that are not attacked"""
 
 
 def train(name: str, arch: str, data: Data, settings: Settings | None = None) -> nn.Module:
@@ -96,13 +98,16 @@ def begin(arch: str, objective: Objective, data: Data, settings: Settings, devic
         return State(net, objective, data, settings)
 
 
-def epochs(state: State, data: Data, processes: Alone | None = None) -> Iterator[dict[str, float]]:
+def epochs(
+    state: State, data: Data, processes: Alone | None = None, natural: Tensor | None = None
+) -> Iterator[dict[str, float]]:
     """Train on to the last epoch. Random numbers depend on (seed, epoch) alone, so a run can go on anywhere.
 
     Args:
         state: where to go on; changed in place.
         data: training images.
         processes: those that train together; this one alone if None.
+        natural: [N] bool, N the images of the split: those that are not attacked, x* = x; None for none of them.
 
     Yields:
         After each epoch its mean loss, that of each term, accuracies on the batches as they were trained on
@@ -117,7 +122,7 @@ def epochs(state: State, data: Data, processes: Alone | None = None) -> Iterator
     forked = [processes.device] if processes.device.type == "cuda" else []
     while state.epoch < settings.epochs:
         plain = state.epoch < burn_in(objective, settings)
-        work = Work(objective.plain if plain else objective, data, processes, both)
+        work = Work(objective.plain if plain else objective, data, processes, both, natural)
         with torch.random.fork_rng(devices=forked):
             key = np.random.SeedSequence((settings.seed, state.epoch, processes.rank))
             torch.manual_seed(int(key.generate_state(1)[0]))
@@ -151,6 +156,8 @@ def _step(state: State, work: Work, rows: Tensor) -> dict[str, Tensor]:
     objective, settings, net = work.objective, state.settings, state.net
     x, y, index = batch(work.data, work.processes.share(rows), settings, state.epoch, work.processes.device)
     x_adv = attacked(net, objective, settings, state.epoch, x, y, index)
+    if work.natural is not None:  # attacked all the same: batches keep their shape, others their points
+        x_adv = torch.where(work.natural[index].to(x.device)[:, None, None, None], x, x_adv)
     mean = work.processes.mean(len(rows))
     last = torch.cat([x_adv, state.memory.sample(net, len(x))]) if state.memory else x_adv
     seen: dict[str, Tensor] = {}

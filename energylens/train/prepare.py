@@ -1,5 +1,6 @@
 """A run with everything checked that can be before any work; writes nothing."""
 
+import os
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,10 +15,12 @@ from energylens.attacks import PGD, Attack
 from energylens.data import Data
 from energylens.errors import Note, UserError
 from energylens.models import architectures, check
-from energylens.train import loop, select
+from energylens.table import LONGEST
+from energylens.train import loop, select, subset
 from energylens.train.objectives import Objective
 from energylens.train.runs import Folder, Run
 from energylens.train.state import steps
+from energylens.train.subset import Subset
 from energylens.train.weights import ones
 
 
@@ -58,6 +61,8 @@ class Ready:
     """epochs between two measurements, 0 for none"""
     folder: Folder
     facts: dict[str, Any]
+    subset: Subset | None = None
+    """training images that are treated apart"""
 
     @property
     def arch(self) -> str:
@@ -77,17 +82,27 @@ def prepared(run: Run, place: Place, energies: Energies) -> Ready:
     data = datasets.load(run.data, data_dir=place.data_dir, samples=run.samples, shuffle_seed=run.shuffle_seed)
     arch = complete(run.arch, data)
     folder = Folder(place.runs / run.name)
+    _check_length(run.name)
     check_writable(folder.path, "--runs")
     facts = run.facts(data.sha, arch) | {"energies_samples": energies.samples, "test": energies.test}
+    facts["subset_model"] = subset.public(run, place.runs)
     folder.check(facts, settings)
     train, apart = data, datasets.load(run.synthetic, data_dir=place.data_dir) if run.synthetic else None
     if settings.select == "best-val":
         train, apart = select.held_out(data, settings.val_images)
-    steps(len(train), settings)
+    chosen = subset.chosen(run, train, place.runs, folder, place.device) if run.subset else None
+    trained = chosen.trained_on if chosen else train
+    steps(len(trained), settings)
     every = max(1, settings.epochs // 10) if energies.every is None else energies.every
     sets = _sets(run, objective, train, place, energies) if every else ()
     _check_network(run, arch, [data, *([apart] if apart else []), *(images for _, images, _ in sets)])
-    return Ready(run, objective, train, apart, sets, every, folder, facts)
+    facts |= chosen.facts if chosen else {}
+    return Ready(run, objective, trained, apart, sets, every, folder, facts, chosen)
+
+
+def _check_length(name: str) -> None:
+    if len(os.fsencode(f"model={name}")) > LONGEST:
+        raise UserError(f"'{name[:40]}...' is too long for the name of a folder; give a shorter one with --name")
 
 
 def _check_options(run: Run, objective: Objective) -> None:
@@ -98,6 +113,8 @@ def _check_options(run: Run, objective: Objective) -> None:
             raise UserError(f"{run.objective} has no weights, so {option} changes nothing; leave it out")
     if (settings.select == "best-synthetic") != bool(run.synthetic):
         raise UserError("--select best-synthetic and --synthetic FILE.npz go together; say both, or neither")
+    if objective.inner is None and run.subset_mode == subset.UNPERTURBED:
+        raise UserError(f"{run.objective} attacks no image, so none is left unperturbed; take --subset-mode removed")
 
 
 def _check_network(run: Run, arch: str, sets: list[Data]) -> None:

@@ -17,7 +17,7 @@ from energylens.errors import UserError, first_line, option
 from energylens.lock import Lock
 from energylens.train.settings import Settings, difference
 
-ABOUT, STATE, METRICS = "run.json", "_state.pt", "metrics.parquet"
+ABOUT, STATE, METRICS, SUBSET = "run.json", "_state.pt", "metrics.parquet", "subset.parquet"
 LAST, BEST = "last.safetensors", "best.safetensors"
 
 
@@ -39,18 +39,26 @@ class Run:
     """reference of the images that best-synthetic looks at"""
     title: str | None = None
     """what the folder is called instead, in front of the seed"""
+    subset: str | None = None
+    """training images that are treated apart: misclassified, high, low, classes:0,1,2; None for an ordinary run"""
+    subset_mode: str | None = None
+    """unperturbed or removed"""
+    subset_model: str | None = None
+    """reference of the network that finds them; None for the usual one"""
 
     @property
     def name(self) -> str:
-        """Of its folder: `weat-adv-cifar10-resnet18-1`."""
+        """Of its folder: `weat-adv-cifar10-resnet18-1`, `sat-high-removed-cifar10-resnet18-1`."""
         data, arch = references.data_name(self.data)[0], self.arch.replace(":", "+")
-        front = self.title or "-".join([self.objective, data, arch])
+        apart = [self.subset, self.subset_mode] if self.subset and self.subset_mode else []
+        front = self.title or "-".join([self.objective, *apart, data, arch])
         return re.sub(r"[^\w+=.-]", "-", f"{front}-{self.settings.seed}")
 
     def facts(self, data_sha: str, arch: str) -> dict[str, Any]:
         """All that decides its weights, as `run.json` holds it."""
         what = {"objective": self.objective, "data": ":".join(references.data_name(self.data)), "data_sha": data_sha}
         which = {"samples": self.samples, "shuffle_seed": self.shuffle_seed, "synthetic": self.synthetic}
+        which |= {"subset": self.subset, "subset_mode": self.subset_mode}
         return what | which | {"arch": arch, "settings": dataclasses.asdict(self.settings)}
 
 
@@ -76,7 +84,7 @@ class Folder:
         """
         file = self.path / ABOUT
         if not file.exists():
-            others = [path.name for path in self.path.glob("*") if path.name[0] not in "._"]
+            others = [path.name for path in self.path.glob("*") if path.name[0] not in "._" and path.name != SUBSET]
             if others:
                 raise UserError(f"{self.path} holds {others[0]} and is no training run; take another --runs, or --name")
             return None

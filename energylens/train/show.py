@@ -39,6 +39,8 @@ def shown(ready: Ready) -> Iterator[Callable[[dict[str, Any], int], None]]:
     images, epochs = many(len(ready.data), "image"), many(settings.epochs, "epoch")
     goes_on = "goes on, " if (folder.path / STATE).exists() else ""
     print(f"{name}: {goes_on}{images} of {ready.run.data}, {ready.arch}, {epochs}, eps {settings.eps:.4g}", flush=True)
+    if ready.subset:
+        print(f"{name}: subset: {ready.subset}", flush=True)
     clock = _Clock()
     with _bar(name, settings.epochs) as move:
 

@@ -1,0 +1,202 @@
+"""Training images that are not attacked, or not trained on: those that a first network finds hard, or some classes.
+
+Misclassified are all images that the first network gets wrong; of high and low energy are as many of those that it
+gets right. The network sees them natural, un-augmented and in eval mode.
+
+Source: Mirza et al. 2024 (arXiv:2407.06315), Fig. 5a, after Wang et al. 2020 (MART, ICLR); classes: Losch et al. 2024,
+who attack a part of the classes alone. The size of the paper's subsets is not known: that all three are as large is
+MART's way.
+"""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from energylens import models, references, trained
+from energylens.atomic import whole
+from energylens.data import Data
+from energylens.errors import UserError, first_line, many, unknown
+from energylens.models import check, identity
+from energylens.train.pick import CLASSES, HIGH, LOW, MISCLASSIFIED, classes, measured, of_classes, pick
+from energylens.train.runs import ABOUT, LAST, SUBSET, Folder, Run
+
+UNPERTURBED, REMOVED = "unperturbed", "removed"
+MODES = (UNPERTURBED, REMOVED)
+"""trained on as natural images, as the caption of Fig. 5a says; not trained on, as its text may be read"""
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Images of a training set that are treated apart."""
+
+    which: str
+    """misclassified, high, low, or classes:0,1,2"""
+    mode: str
+    images: Data = field(repr=False)
+    """all training images"""
+    rows: pd.DataFrame = field(repr=False)
+    """one an image of the subset: `sample`, `label`; of a network also `pred` and `energy`"""
+    model: str | None = None
+    """name of the first network; None for classes"""
+    model_sha: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def trained_on(self) -> Data:
+        """All training images, without these where they are removed."""
+        if self.mode == UNPERTURBED:
+            return self.images
+        return replace(self.images, index=self.images.index[~np.isin(self.images.index, self.rows["sample"])])
+
+    @property
+    def natural(self) -> Tensor | None:
+        """[N] bool, N the images of the split: those that are left unperturbed; None where they are removed."""
+        if self.mode == REMOVED:
+            return None
+        natural = torch.zeros(len(self.images.labels), dtype=torch.bool)
+        natural[torch.tensor(self.rows["sample"].to_list())] = True
+        return natural
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a run's description tells beside what was asked for."""
+        return {"subset_model_sha": self.model_sha, "subset_size": len(self)}
+
+    def __str__(self) -> str:
+        count = f"{len(self):,} of {many(len(self.images), 'image')}"
+        if self.which.startswith(CLASSES):
+            what = f"of classes {self.which.removeprefix(CLASSES).replace(',', ', ')}"
+        elif self.which == MISCLASSIFIED:
+            what = f"misclassified by {self.model}"
+        else:
+            what = f"with the {self.which}est E(x) of those that {self.model} gets right"
+        return f"{count} {what}, {'left unperturbed' if self.mode == UNPERTURBED else 'removed'}"
+
+
+def checked(which: str | None, mode: str | None, model: str | None) -> tuple[str | None, str | None, str | None]:
+    """The three as a run holds them: unperturbed where no mode is named, classes once and in order.
+
+    Raises:
+        UserError: unknown words, or a mode or network where there is no use for it.
+    """
+    if which is None:
+        for name, value in (("--subset-mode", mode), ("--subset-model", model)):
+            if value is not None:
+                raise UserError(f"{name} {value} goes with --subset; say which images, or leave it out")
+        return None, None, None
+    if mode not in (None, *MODES):
+        raise unknown("subset mode", str(mode), MODES)
+    if which.startswith(CLASSES):
+        if model is not None:
+            raise UserError(f"--subset {which} asks no network; leave --subset-model out")
+        return CLASSES + ",".join(map(str, classes(which))), mode or UNPERTURBED, None
+    if which not in (MISCLASSIFIED, HIGH, LOW):
+        raise unknown("subset", which, (MISCLASSIFIED, HIGH, LOW, "classes:0,1,2"))
+    return which, mode or UNPERTURBED, model
+
+
+def initial(run: Run, runs: Path) -> str:
+    """Reference of the first network: the one that is named, or the `sat` run of the same data, arch and seed."""
+    usual_one = replace(run, objective="sat", subset=None, subset_mode=None, title=None)
+    return run.subset_model or str(runs / usual_one.name)
+
+
+def public(run: Run, runs: Path) -> str | None:
+    """The same without its folders, as it is stored; None where no network is asked."""
+    if run.subset is None or run.subset.startswith(CLASSES):
+        return None
+    return references.public(initial(run, runs)).removesuffix(f"/{LAST}")
+
+
+def chosen(run: Run, images: Data, runs: Path, folder: Folder, device: torch.device | str = "cpu") -> Subset:
+    """The subset of a run: the one that its folder holds, or else what the first network finds; writes nothing.
+
+    Args:
+        run: with a subset, `checked`.
+        images: all its training images.
+        runs: the folder of the runs, for the usual first network.
+        folder: the run's own; has been checked to be so.
+        device: to measure on.
+
+    Raises:
+        UserError: no such network, classes or images, or none would be left to train on.
+    """
+    which, mode = str(run.subset), str(run.subset_mode)
+    if which.startswith(CLASSES):
+        made = Subset(which, mode, images, of_classes(images, which))
+    elif about := folder.about():
+        sha = _same_network(run, runs, folder, about)
+        made = Subset(which, mode, images, read(folder.path, images), public(run, runs), sha)
+    else:
+        name, net = str(public(run, runs)), _network(run, runs)
+        check.usable(net, name, images)
+        sha = identity.sha(net)
+        made = Subset(which, mode, images, pick(which, measured(net.to(device), images), name), name, sha)
+    if not len(made.trained_on):
+        raise UserError(f"--subset {which} --subset-mode {mode} leaves no images to train on; take other images")
+    return made
+
+
+def _network(run: Run, runs: Path) -> nn.Module:
+    """The first network.
+
+    Raises:
+        UserError: it is not there, or its training has not ended.
+    """
+    reference = initial(run, runs)
+    if run.subset_model is None and not (Path(reference) / ABOUT).is_file():
+        command = references.run_command(f"{reference}/{LAST}")
+        remedy = f"train it: {command}" if command else "train it first"
+        raise UserError(
+            f"--subset {run.subset} asks the network of {reference}, which is not there; {remedy}, or name another "
+            "one with --subset-model"
+        )
+    bare = Path(references.named(reference)[1])
+    if (bare / ABOUT).is_file() and not (bare / LAST).is_file():
+        raise UserError(f"--subset {run.subset} asks the network of {bare}; {trained.NOT_ENDED}")
+    return models.load(trained.network(reference).reference)
+
+
+def _same_network(run: Run, runs: Path, folder: Folder, about: dict[str, Any]) -> str | None:
+    """Whether the first network, if it is still there, is the one that the run's images come from."""
+    known = about.get("subset_model_sha")
+    try:
+        found = identity.sha(_network(run, runs))
+    except UserError:  # gone: the run's folder holds what it found
+        return known
+    if found != known:
+        raise UserError(
+            f"{folder.path} belongs to another run (other weights of {public(run, runs)}); take --name NAME, or "
+            "another --runs, or delete it to train anew"
+        )
+    return known
+
+
+def write(folder: Path, subset: Subset) -> None:
+    """Keep which images they are, so that a killed run goes on with the same ones."""
+    with whole(folder / SUBSET, "--runs") as hidden:
+        subset.rows.to_parquet(hidden, index=False)
+
+
+def read(folder: Path, images: Data) -> pd.DataFrame:
+    """What `write` wrote.
+
+    Raises:
+        UserError: it cannot be read, or is of other images.
+    """
+    path = folder / SUBSET
+    try:
+        rows = pd.read_parquet(path)
+        foreign = ~np.isin(rows["sample"], images.index)
+    except Exception as error:  # a damaged file fails in many ways
+        raise UserError(f"{path} cannot be read ({first_line(error)}); delete {folder} to train anew") from error
+    if foreign.any() or rows.empty:
+        raise UserError(f"{path} is not of this run's training images; delete {folder} to train anew")
+    return rows

@@ -185,9 +185,9 @@ def _marks(networks: pd.DataFrame, layout: Layout) -> list[str]:
     reference = layout.name(layout.reference)
     told = [
         "Accuracy in percent: mean ± standard deviation (n - 1) over training seeds; no ± for one seed; – for no run.",
-        f"Mark against {reference} on the same data: + above or - below it by more than the spread over seeds (the 95 % "
-        "interval of Welch's t for the difference excludes 0); = not told apart; none: fewer than two seeds on a side, "
-        f"or {reference} itself. By chance alone about one mark in 20 would be + or -.",
+        f"Mark against {reference} on the same data: + above or - below it by more than the spread over seeds (the 95 "
+        "% interval of Welch's t for the difference excludes 0); = not told apart; none: fewer than two seeds on a "
+        f"side, or {reference} itself. By chance alone about one mark in 20 would be + or -.",
     ]
     without = [data for data in networks["data"].unique() if not _has(networks, data, layout.reference)]
     if without:
@@ -214,7 +214,7 @@ def _rankings(networks: pd.DataFrame, layout: Layout) -> list[str]:
             told.append(f"Ranking, {data}: none, no two methods have two seeds.")
     rule = (
         "Ranking: a method stands behind > when the best mean of the group before it exceeds its own by more than the "
-        "spread over seeds, else behind = in that group. Two behind = may still differ from each other."
+        "spread over seeds, else it joins that group behind =. Two of a group may still differ from each other."
     )
     return [rule, *told] if any(" > " in line or " = " in line for line in told) else told
 

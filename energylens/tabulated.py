@@ -21,6 +21,8 @@ IN_LATEX = {
     "·": r"$\cdot$",
     "†": r"\textdagger{}",
     ">": r"$>$",
+    "<": r"$<$",
+    "|": r"$|$",
     r"\_NAT": r"\textsubscript{NAT}",
     r"\_ADV": r"\textsubscript{ADV}",
     "[": "{[}",  # behind \\ it would be an argument
@@ -99,7 +101,7 @@ def _wrapped(note: str) -> str:
 
 def csv(made: Tabulated) -> str:
     """The numbers alone, one row a method, data set and measure; empty where there is none."""
-    return made.numbers.to_csv(index=False)
+    return made.numbers.to_csv(index=False, float_format="%.10g")
 
 
 def markdown(made: Tabulated) -> str:
@@ -148,7 +150,7 @@ def _latex_text(line: str) -> str:
     escaped = "".join(SPECIAL.get(character, character) for character in line)
     for plain, written in IN_LATEX.items():
         escaped = escaped.replace(plain, written)
-    return escaped
+    return re.sub(r"(?<=\s)-(?=\s|\.|$)", "$-$", escaped)  # a minus, not a hyphen
 
 
 WRITERS: dict[str, Callable[[Tabulated], str]] = {".txt": text, ".csv": csv, ".md": markdown, ".tex": latex}

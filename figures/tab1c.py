@@ -19,9 +19,9 @@ SAME = {"mart": "tab1c-1", "trades": "tab1c-5", "weat-nat": "tab1c-7", "weat-adv
 ROWS = {
     "tab1c-1": ("(1) MART", "CE", "BCE(x*) + β·w·KL", "5", "MART"),
     "tab1c-2": ("(2)", "CE", "CE(x*) + β·w·KL", "5", "MART"),
-    "tab1c-3": ("(3)", "CE", "CE(x*) + β·KL", "6", "–"),
-    "tab1c-4": ("(4)", "KL", "CE(x*) + β·KL", "6", "–"),
-    "tab1c-5": ("(5) TRADES", "KL", "CE(x) + β·KL", "6", "–"),
+    "tab1c-3": ("(3)", "CE", "CE(x*) + β·KL", "6", "1"),
+    "tab1c-4": ("(4)", "KL", "CE(x*) + β·KL", "6", "1"),
+    "tab1c-5": ("(5) TRADES", "KL", "CE(x) + β·KL", "6", "1"),
     "tab1c-6": ("(6)", "KL", "w·CE(x) + β·w·KL", "5", "PM_adv"),
     "tab1c-7": ("(7) WEAT_NAT", "KL", "w·CE(x) + β·w·KL", "6", "WEAT"),
     "tab1c-8": ("(8) WEAT_ADV", "KL", "w·CE(x*) + β·w·KL", "6", "WEAT"),
@@ -48,8 +48,8 @@ LAYOUT = Layout(
     marks=dict.fromkeys(OF_FIVE, "†"),
     notes=(
         "Inner: the loss that the training attack climbs. Outer: the loss that training lowers, x* the attacked image, "
-        "KL = KL(p(·|x) || p(·|x*)); w weighs each image's term: MART 1 - p_y(x), PM_adv MAIL's, WEAT "
-        "1 / log(1 + exp(|E(x)|)), all from x but PM_adv.",
+        "KL = KL(p(·|x) || p(·|x*)). w, of each image: MART 1 - p_y(x); PM_adv MAIL's, from the margin at x*; WEAT "
+        "1 / log(1 + exp(|E(x)|)).",
         "Published: Mirza et al. 2024 (arXiv:2407.06315), Table 1c: ResNet-18 on CIFAR-100; † the mean of 5 runs, "
         "without its standard deviation; the others of one run.",
         "Row (8) keeps β 6; WEAT_ADV of Table 1a has β 7 on CIFAR-100 (published 56.57, 30.90, 25.63) and is not row "

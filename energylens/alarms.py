@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 
 from energylens.errors import UserError
+from energylens.kinks import bent
 
 WINDOW = 30
 """measurements that the lines of robust overfitting are fitted to, the last ones"""
@@ -85,13 +86,14 @@ def robust_overfitting(table: pd.DataFrame) -> Alarm | None:
     kinks = range(first + BEFORE - 1, len(step) - AFTER)
     if not kinks:
         return None
-    place, fit = _bent(step[first:], delta[first:], np.array(kinks) - first)
-    kink = first + place
-    ahead = fit.offset + fit.before * (step[-AFTER:] - step[kink])
+    fit = bent(step[first:], delta[first:], np.array(kinks)[:, None] - first)
+    kink, (before, after) = first + fit.knots[0], fit.slopes
+    spread = max((fit.squares / (len(step) - first - 4)) ** 0.5, FLOOR * abs(delta[first:]).max())
+    ahead = fit.offset + before * (step[-AFTER:] - step[kink])
     levels = np.median(sliding_window_view(delta[: kink + 1], 3), axis=1)
-    falls = fit.after < min(0, 2 * fit.before)
-    strong = fit.before - fit.after >= BEND * fit.error
-    stays = (delta[-AFTER:] < np.minimum(ahead - BELOW * fit.spread, levels.min())).all()
+    falls = after < min(0, 2 * before)
+    strong = before - after >= BEND * fit.errors[0] * spread
+    stays = (delta[-AFTER:] < np.minimum(ahead - BELOW * spread, levels.min())).all()
     if not (falls and strong and stays and pgd[: kink + 1].max() >= LEARNT * pgd.max()):
         return None
     text = (
@@ -171,33 +173,3 @@ def _series(table: pd.DataFrame, *columns: str) -> tuple[np.ndarray, ...]:
         raise UserError(f"the column {names[0]} does not grow from row to row; give the rows of one run, in order")
     usable = np.isfinite(table["delta_energy"].to_numpy(float))
     return tuple(table[name].to_numpy(float)[usable] for name in names)
-
-
-@dataclass(frozen=True)
-class _Bent:
-    """A line with one bend."""
-
-    offset: float
-    """its height at the kink"""
-    before: float
-    """slopes"""
-    after: float
-    error: float
-    """standard error of their difference"""
-    spread: float
-
-
-def _bent(step: np.ndarray, values: np.ndarray, kinks: np.ndarray) -> tuple[int, _Bent]:
-    """The place of the kink, one of `kinks`, and the line of least squares that bends there."""
-    span = step[-1] - step[0]
-    away = (step - step[kinks, None]) / span
-    design = np.stack([np.ones_like(away), away, np.maximum(away, 0)], 2)  # [kinks, measurements, 3]
-    inverse = np.linalg.inv(design.swapaxes(1, 2) @ design)
-    lines = (inverse @ design.swapaxes(1, 2) @ values[:, None])[..., 0]
-    residuals = ((values - (design @ lines[..., None])[..., 0]) ** 2).sum(1)
-    best = int(residuals.argmin())
-    offset, before, bend = lines[best]
-    spread = max((residuals[best] / (len(values) - 4)) ** 0.5, FLOOR * abs(values).max())
-    error = spread * inverse[best, 2, 2] ** 0.5
-    before, after, error = (float(slope / span) for slope in (before, before + bend, error))
-    return int(kinks[best]), _Bent(float(offset), before, after, error, float(spread))

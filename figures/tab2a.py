@@ -28,7 +28,7 @@ def drifts(rivals_end: pd.DataFrame, role: str = roles.OWN) -> pd.DataFrame:
 
     Images that a run lacks, or has NaN for, are left out.
     """
-    both = roles.of(pairs(rivals_end), role)
+    both = courses.under(pairs(rivals_end), role)
     both = both[both["split"] == "train"]
     runs = both.pivot(index="sample", columns=["objective", "model"], values="delta_energy").dropna()
     return runs.T.groupby(level="objective").mean().T

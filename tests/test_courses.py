@@ -19,6 +19,13 @@ def test_runs_are_averaged_where_all_of_them_have_a_number():
     assert courses.of(frame, "mart", "delta_energy").empty
 
 
+def test_a_training_with_pgd_20_has_one_attack_for_both_roles_and_no_other_stands_for_pgd_20():
+    own, common = means("sat", [0], delta_energy=1.0), means("trades", [0], role="common", delta_energy=2.0)
+    frame = pd.concat([own, common])
+    assert courses.of(frame, "sat", "delta_energy", "common").empty
+    assert courses.of(frame, "trades", "delta_energy", "own").to_dict() == {0: 2.0}
+
+
 def test_a_change_is_scipys_line_with_its_interval():
     course = pd.Series([0.5, 0.4, 0.45, 0.3, 0.33], index=[10, 12, 16, 20, 30])
     rise, (low, high) = courses.change(course)

@@ -212,15 +212,7 @@ def _mark(ax: Axes, phases: pd.DataFrame) -> None:
     for epoch in found.epochs:
         ax.axvline(epoch, color="grey", linestyle="--", linewidth=0.6)
     bounds = (course.index[0], *found.epochs, course.index[-1])
-    box = {"boxstyle": "round,pad=0.25", "facecolor": "mistyrose", "edgecolor": "none"}
+    box = {"boxstyle": "round,pad=0.2", "facecolor": "mistyrose", "edgecolor": "none"}
     for name, start, end in zip(("1st", "2nd", "3rd"), bounds[:-1], bounds[1:], strict=True):
-        ax.text(
-            (start + end) / 2,
-            0.96,
-            f"{name}\nPhase",
-            transform=ax.get_xaxis_transform(),
-            ha="center",
-            va="top",
-            fontsize=5,
-            bbox=box,
-        )
+        place = {"transform": ax.get_xaxis_transform(), "ha": "center", "va": "bottom"}
+        ax.text((start + end) / 2, 1.03, f"{name} Phase", fontsize=5, bbox=box, **place)

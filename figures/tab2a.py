@@ -26,12 +26,12 @@ PAPER = {  # read off the published plot (CIFAR-100): at the start, the peak and
 def drifts(rivals_end: pd.DataFrame, role: str = roles.OWN) -> pd.DataFrame:
     """Delta E(x) of training images: one column an objective (mean over its runs), one row an image.
 
-    Images that a run lacks, or has NaN for, are left out.
+    NaN for an image that one of its runs lacks, or has NaN for.
     """
     both = courses.under(pairs(rivals_end), role)
     both = both[both["split"] == "train"]
-    runs = both.pivot(index="sample", columns=["objective", "model"], values="delta_energy").dropna()
-    return runs.T.groupby(level="objective").mean().T
+    runs = both.pivot(index="sample", columns=["objective", "model"], values="delta_energy")
+    return pd.DataFrame({name: runs[name].mean(axis=1, skipna=False) for name in both["objective"].unique()})
 
 
 def _closer(near: str, far: str) -> Claim:
@@ -40,18 +40,25 @@ def _closer(near: str, far: str) -> Claim:
 
     def claim(rivals: pd.DataFrame, rivals_end: pd.DataFrame) -> Verdict:
         del rivals
-        own, common = drifts(rivals_end), drifts(rivals_end, roles.COMMON)
+        own = drifts(rivals_end)
         if lacking := [methods.label(name) for name in (near, far) if name not in own]:
             return Verdict(text, CANNOT_TELL, detail=f"the table has no {' and no '.join(lacking)} on training images")
-        a, b = (own[name].to_numpy(float) for name in (near, far))
-        means = ", ".join(f"{name} {drift.mean():+.4f}" for name, drift in zip(names, (a, b), strict=True))
-        detail = f"difference in nats, bootstrap over images; {means}{_common(common, near, far)}"
+        ends = [rivals_end.loc[rivals_end["objective"] == name, "epoch"].unique() for name in (near, far)]
+        if len({*ends[0], *ends[1]}) > 1:
+            told = zip(names, (", ".join(map(str, sorted(epochs))) for epochs in ends), strict=True)
+            detail = f"measured after different epochs: {' and '.join(f'{name} at {epoch}' for name, epoch in told)}"
+            return Verdict(text, CANNOT_TELL, detail=detail)
+        both = own[[near, far]].dropna()
+        a, b = both.to_numpy(float).T
+        means = ", ".join(f"{name} {mean:+.4f}" for name, mean in zip(names, both.mean(), strict=True))
+        detail = f"difference in nats, bootstrap over images; {means}"
+        detail += _common(drifts(rivals_end, roles.COMMON), near, far)
         return above_zero(text, lambda rows: abs(b[rows].mean()) - abs(a[rows].mean()), len(a), detail)
 
     claim.__doc__ = f"""|mean Delta E(x)| of {far} minus that of {near}: last epoch, the same training images.
 
     Each under its own training attack. It holds (fails) when the whole 95 % bootstrap interval lies above (below) 0;
-    training images only, so it says nothing about other seeds of training.
+    over images, so it says nothing about other seeds of training. Runs that end at different epochs cannot tell.
     """
     return claim
 
@@ -59,7 +66,8 @@ def _closer(near: str, far: str) -> Claim:
 def _common(common: pd.DataFrame, near: str, far: str) -> str:
     if not {near, far} <= set(common):
         return ""
-    return f"; under PGD-20 the difference is {abs(common[far].mean()) - abs(common[near].mean()):+.4f}"
+    a, b = common[[near, far]].dropna().mean()
+    return f"; under PGD-20 the difference is {abs(b) - abs(a):+.4f}"
 
 
 CLAIMS = (
@@ -80,6 +88,6 @@ def draw(rivals: pd.DataFrame, rivals_end: pd.DataFrame) -> Figure:
         ax.plot(drift.index, drift, color=methods.colour(name), label=methods.label(name))
     ax.set(xlabel="epoch", ylabel=r"mean $\Delta E_\theta(x)$, training images [nats]")
     shown = courses.shown(rivals[rivals["split"] == "train"])
-    ax.set_title(f"{shown}, each under its training attack".replace("$", r"\$"), fontsize=5)
+    ax.set_title(f"{shown},\neach under its training attack".replace("$", r"\$"), fontsize=5)
     ax.legend()
     return figure

@@ -99,7 +99,7 @@ def draw(trades_terms: pd.DataFrame) -> Figure:
     right.set(xlabel="epoch", ylabel=r"mean entropy of $p(y|x)$ [nats]")
     right.set_ylim(bottom=0)
     for ax in (left, right):
-        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, columnspacing=1)
+        ax.legend(handlelength=1.4)
     train = trades_terms[(trades_terms["split"] == "train") & (trades_terms["objective"] == "trades")]
     title = f"{methods.label('trades')}: {courses.shown(train)}, {courses.attack(trades_terms, 'trades')}"
     figure.suptitle(title.replace("$", r"\$"), fontsize=6)

@@ -179,7 +179,7 @@ def test_it_shows_errors_left_and_delta_right_with_the_phases_boxed():
     assert {line.get_color() for line in (sat_error, trades_error)} == {"tab:blue"}
     assert {line.get_color() for line in right.lines} == {"tab:green"}
     assert [(line.get_xdata()[0], line.get_linestyle()) for line in marks] == [(10, "--"), (78, "--")]
-    assert [text.get_text() for text in left.texts] == ["1st\nPhase", "2nd\nPhase", "3rd\nPhase"]
+    assert [text.get_text() for text in left.texts] == ["1st Phase", "2nd Phase", "3rd Phase"]
     assert [text.get_position()[0] for text in left.texts] == [5, 44, 89]
 
 

@@ -53,7 +53,7 @@ def test_it_shows_the_rivals_in_the_papers_order_and_colours_about_zero():
     for line, (start, peak, _, end) in zip(lines, tab2a.PAPER.values(), strict=False):
         assert line.get_xdata().tolist() == EPOCHS.tolist()
         assert line.get_ydata() == pytest.approx([start, peak, peak, end])
-    assert ax.get_title() == "100 images of train, eps 0.2, each under its training attack"
+    assert ax.get_title() == "100 images of train, eps 0.2,\neach under its training attack"
 
 
 @pytest.mark.parametrize("text", CLAIMS)
@@ -80,6 +80,20 @@ def test_a_missing_run_is_named(text):
     frame = ends({name: drift for name, drift in LAST.items() if methods.label(name) != near})
     verdict = CLAIMS[text](None, frame)
     assert (verdict.outcome, verdict.detail) == (CANNOT_TELL, f"the table has no {near} on training images")
+
+
+def test_a_run_of_nan_decides_nothing_and_spoils_no_other_claim():
+    frame = ends(LAST)
+    frame.loc[(frame["objective"] == "mail-trades") & (frame["attack"] != "natural"), "energy"] = np.nan
+    for text, claim in CLAIMS.items():
+        assert claim(None, frame).outcome == (CANNOT_TELL if "MAIL" in text else HOLDS)
+
+
+def test_a_run_that_is_not_done_is_not_compared_with_one_that_is():
+    weat = run("weat-adv", -0.01 + NOISE).assign(epoch=15)
+    verdict = CLAIMS[TEXT.format("WEAT_ADV", "TRADES")](None, pd.concat([weat, run("trades", -0.3 + NOISE)]))
+    assert verdict.outcome == CANNOT_TELL
+    assert verdict.detail == "measured after different epochs: WEAT_ADV at 15 and TRADES at 100"
 
 
 def test_the_difference_is_taken_over_the_same_training_images_and_the_mean_over_runs():

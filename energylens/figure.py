@@ -24,10 +24,15 @@ def figure(
             help="Digits in minutes, the paper's setting, or paper-short (fig2), paper-cifar100 (fig1a).",
         ),
     ] = "demo",
-    out: Annotated[Path, typer.Option(help="Folder of the pictures.")] = Path("out"),
+    runs: Annotated[Path, typer.Option(help="Folder of the training runs.")] = Path("runs"),
+    out: Annotated[Path, typer.Option(help="Folder of the pictures and of evaluate.parquet.")] = Path("out"),
     formats: Annotated[
         list[str] | None,
-        typer.Option("--format", help="png, pdf or svg; repeat for more. Default: png and pdf."),
+        typer.Option(
+            "--format",
+            help="png, pdf or svg, gif of an animation, txt, csv, md or tex of a table; repeat for more. Default: png "
+            "and pdf; all of a table.",
+        ),
     ] = None,
     no_measure: Annotated[bool, typer.Option("--no-measure", help="Draw from the tables that are there.")] = False,
     dry_run: options.DryRun = False,
@@ -36,17 +41,19 @@ def figure(
     os.environ.setdefault("MPLBACKEND", "agg")
     from energylens import draw
     from energylens.atomic import check_writable
+    from energylens.need import Where
 
-    jobs = [draw.job(name, scale, choice, formats or ["png", "pdf"]) for name in names]
+    jobs = [draw.job(name, scale, choice, formats) for name in names]
+    where = Where(place, runs, out)
     if dry_run:
         for job in jobs:
-            job.foresee(place)
+            job.foresee(where)
         return
     check_writable(out, "--out")
     for job in jobs:
         if not no_measure:
-            job.measure(place)
-        for line in job.draw(place.tables, out, measured=not no_measure):
+            job.measure(where)
+        for line in job.draw(where, measured=not no_measure):
             print(line)
 
 

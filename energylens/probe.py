@@ -61,6 +61,8 @@ def probe(
 def _recipe(analysis: str, scale: str | None, choice: options.Choice, chosen: tuple[attacks.Attack, ...]) -> Recipe:
     if analysis in paths.names("analyses"):
         recipe = shipped(analysis, scale or "demo")
+        if not isinstance(recipe, Recipe):
+            raise UserError(f"{analysis} is read from training runs; draw its figure, or probe another one")
         return dataclasses.replace(recipe, attacks=chosen or recipe.attacks)
     if choice.models and not choice.data and scale is None:
         raise UserError(f"say the images of {choice.models[0]}: --data cifar10:test")

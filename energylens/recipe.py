@@ -6,9 +6,12 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
+
 from energylens import paths, references
 from energylens.attacks import Attack
 from energylens.errors import UserError, unknown
+from energylens.need import Need, Where
 
 PRECISIONS = ("fp32", "bf16")
 RECORDS = {"points": "points", "steps": "steps", "forces": "steps"}
@@ -16,7 +19,7 @@ RECORDS = {"points": "points", "steps": "steps", "forces": "steps"}
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(Need):
     """What an analysis measures: which models, on which images, under which attacks."""
 
     models: tuple[str, ...]
@@ -83,8 +86,33 @@ class Recipe:
         attacks = tuple(dataclasses.replace(attack, **_fitting(of_attack, attack)) for attack in self.attacks)
         return dataclasses.replace(self, attacks=attacks, **_kept(given))
 
+    def measure(self, analysis: str, where: Where) -> None:
+        """Measure what its table lacks."""
+        from energylens import measure, progress
 
-def shipped(analysis: str, scale: str) -> Recipe:
+        measure.run(self, analysis, where.place, show=progress.shown)
+
+    def foresee(self, analysis: str, where: Where) -> None:
+        """Say what that would be, and how long it would take."""
+        from energylens import estimate
+
+        estimate.show(self, analysis, where.place)
+
+    def frame(self, analysis: str, where: Where, measured: bool) -> pd.DataFrame:
+        """Its rows; where they were not just measured, checked to be of its models, images and attacks."""
+        from energylens import asked
+
+        return asked.rows(self, where.place.tables / analysis / self.folder, measured)
+
+    def about(self, frame: pd.DataFrame) -> dict[str, Any]:
+        """The recipe without folders, and the keys of its rows."""
+        recipe = dataclasses.asdict(self)
+        recipe["models"] = [references.public(reference) for reference in recipe["models"]]
+        recipe["data"] = ":".join(references.data_name(recipe["data"]))
+        return {"keys": sorted({row["key"] for row in frame.attrs["provenance"]}), "recipe": recipe}
+
+
+def shipped(analysis: str, scale: str) -> Need:
     """The recipe of a shipped analysis at a scale: `demo`, `paper`, or another one of its file.
 
     Raises:
@@ -96,14 +124,14 @@ def shipped(analysis: str, scale: str) -> Recipe:
     return known[scale]
 
 
-def recipes(analysis: str) -> dict[str, Recipe]:
+def recipes(analysis: str) -> dict[str, Need]:
     """The recipes of a shipped analysis by their scales: DEMO is `demo`, PAPER_CIFAR100 `paper-cifar100`.
 
     Raises:
         UserError: unknown analysis.
     """
     found = vars(paths.load("analyses", analysis)).items()
-    return {name.lower().replace("_", "-"): recipe for name, recipe in found if isinstance(recipe, Recipe)}
+    return {name.lower().replace("_", "-"): recipe for name, recipe in found if isinstance(recipe, Need)}
 
 
 def _fitting(settings: dict[str, Any], attack: Attack) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from energylens.tabulated import Tabulated
 
 NEEDS = ("table_1a",)
 WIDTH = "full"
+FORMATS = ("txt", "csv", "md", "tex")
 METHODS = ("sat", "trades", "mail-trades", "weat-nat", "weat-adv")
 PAPER: Published = {  # clean, PGD-20, AutoAttack in percent: mean, standard deviation of 5 seeds
     "cifar10": {

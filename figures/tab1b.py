@@ -15,6 +15,7 @@ from energylens.tabulated import Tabulated
 
 NEEDS = ("table_1b",)
 WIDTH = "full"
+FORMATS = ("txt", "csv", "md", "tex")
 PAPER: Published = {  # clean, PGD-20, AutoAttack in percent, of one run
     "tiny-imagenet": {
         "sat": ((48.09, None), (None, None), (16.46, None)),

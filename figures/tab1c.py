@@ -14,6 +14,7 @@ from energylens.tabulated import Tabulated
 
 NEEDS = ("table_1c",)
 WIDTH = "full"
+FORMATS = ("txt", "csv", "md", "tex")
 SAME = {"mart": "tab1c-1", "trades": "tab1c-5", "weat-nat": "tab1c-7", "weat-adv": "tab1c-8"}
 """objectives that are rows of this table under another name; `weat-adv` is not on CIFAR-100, where its β is 7"""
 ROWS = {

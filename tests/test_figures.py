@@ -1,6 +1,7 @@
 """Every figure draws from made tables, shows what the paper shows, and says where it came from."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from energylens.attacks import PGD, Attack
 from energylens.claims import Verdict
 from energylens.plots import style, violins
 from energylens.recipe import Recipe, recipes
+from energylens.train.objectives import OBJECTIVES
+from energylens.trainings import OfTrainings
 
 fig4 = paths.load("figures", "fig4")
 RNG = np.random.default_rng(0)
@@ -35,6 +38,10 @@ def test_every_analysis_has_recipes_that_name_real_things(name):
     found = recipes(name)
     assert {"demo", "paper"} <= set(found)
     for recipe in found.values():
+        if isinstance(recipe, OfTrainings):
+            for run in (run for one in recipe.trainings for run in one.runs(Path("runs"))):
+                assert run.objective in OBJECTIVES
+            continue
         assert isinstance(recipe, Recipe)
         assert all(isinstance(attack, Attack) for attack in recipe.attacks)
         assert len({attack.name for attack in recipe.attacks}) == len(recipe.attacks)

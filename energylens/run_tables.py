@@ -1,0 +1,140 @@
+"""Energies of trainings as figures read them: rows of images, or means of epochs, of several runs in one table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from energylens import epoch_files, epochs, references
+from energylens.errors import UserError, first_line, many
+from energylens.need import Where
+from energylens.roles import role
+from energylens.table import MEASURED
+from energylens.train.runs import ABOUT
+from energylens.trainings import OfTrainings
+
+COLUMNS = ["model_sha", "data", "split", "eps", "epoch", "sample", "label", *MEASURED, "kl_conditional", "kl_marginal"]
+ABOUT_RUNS = ("objective", "train_seed", "subset", "subset_mode", "subset_size")
+"""columns that a run's description fills, None where it does not tell"""
+
+
+@dataclass(frozen=True)
+class Course(OfTrainings):
+    """What trainings leave of energies, epoch by epoch."""
+
+    def measure(self, analysis: str, where: Where) -> None:
+        """Train what is missing, or say how."""
+        self.bring(where)
+
+    def foresee(self, analysis: str, where: Where) -> None:
+        """The commands that train what is missing, and how long they take."""
+        print(*self.todo(where), sep="\n", flush=True)
+        print(f"{analysis}: {many(len(self.folders(where)), 'run')} there, in {where.runs}")
+
+    def frame(self, analysis: str, where: Where, measured: bool) -> pd.DataFrame:
+        """The table, of all its runs."""
+        for run, command in self.missing(where):
+            raise UserError(f"no finished run {where.runs / run.name}; train it: {command}")
+        return self._read(self.folders(where))
+
+    def about(self, frame: pd.DataFrame) -> dict[str, Any]:
+        """The runs' descriptions."""
+        return {"keys": sorted(frame.attrs["runs"]), "recipe": frame.attrs["runs"]}
+
+    def _read(self, folders: list[Path]) -> pd.DataFrame:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Means(Course):
+    """One row a run, split, attack and epoch: columns of `epochs.means` and ABOUT_RUNS, `data`, `eps`, `role`."""
+
+    def override(self, samples: int | None = None, **given: Any) -> Means:
+        """With other runs, data or seed."""
+        if samples is not None:
+            raise UserError(f"--samples {samples}: here are means over all images that were measured; leave it out")
+        return replace(self, trainings=self.chosen(**given))
+
+    def _read(self, folders: list[Path]) -> pd.DataFrame:
+        found = described(folders)
+        frames = []
+        for folder, about in found.items():
+            made = epochs.means(folder)
+            told = {"eps": about.get("settings", {}).get("eps"), "data": str(about.get("data", "")).split(":")[0]}
+            frames.append(_told(made.assign(**told), about))
+        return _joined(frames, found)
+
+
+@dataclass(frozen=True)
+class Rows(Course):
+    """One row a run, split, attack, epoch and image: COLUMNS, `model`, `attack`, those of ABOUT_RUNS, and `role`."""
+
+    splits: tuple[str, ...] = ("train",)
+    last: bool = False
+    """the last epoch alone"""
+    samples: int | None = None
+    """the first this many of the images that were measured"""
+
+    def override(self, samples: int | None = None, **given: Any) -> Rows:
+        """With other runs, data or seed, or fewer images."""
+        return replace(self, trainings=self.chosen(**given), samples=samples or self.samples)
+
+    def _read(self, folders: list[Path]) -> pd.DataFrame:
+        found = described(folders)
+        return _joined([_told(self._of(folder), about) for folder, about in found.items()], found)
+
+    def _of(self, folder: Path) -> pd.DataFrame:
+        last = max(file.epoch for file in epoch_files.of_run(folder)) if self.last else None
+        rows = epochs.open(folder, splits=self.splits, epochs=last, columns=COLUMNS)
+        if self.samples is None:
+            return rows
+        place = rows.groupby(["attack", "split", "epoch"], observed=True).cumcount()
+        return rows[place < self.samples]
+
+
+def described(folders: Iterable[Path]) -> dict[Path, dict[str, Any]]:
+    """What runs say of themselves; a folder of a loop of one's own, written by energylens.watch, says nothing.
+
+    Raises:
+        UserError: a description cannot be read.
+    """
+    found = {}
+    for folder in folders:
+        file = folder / ABOUT
+        try:
+            found[folder] = json.loads(file.read_text()) if file.exists() else {}
+        except (OSError, ValueError) as error:
+            raise UserError(f"{file} cannot be read ({first_line(error)}); give another run") from error
+    return found
+
+
+def _told(frame: pd.DataFrame, about: dict[str, Any]) -> pd.DataFrame:
+    """A run's table with what its description tells."""
+    told = {name: about.get(name) for name in ABOUT_RUNS}
+    told |= {"objective": about.get("objective") or str(frame["model"].iloc[0])}
+    told |= {"train_seed": about.get("settings", {}).get("seed")}
+    eps = frame["eps"].dropna()
+    radius = float(eps.iloc[0]) if len(eps) else None
+    roles = {attack: role(attack, radius) for attack in frame["attack"].unique()}
+    return frame.assign(role=frame["attack"].map(roles).astype(object), **told)
+
+
+def _joined(frames: list[pd.DataFrame], found: dict[Path, dict[str, Any]]) -> pd.DataFrame:
+    words = {name: object for name in ("model", "attack", "split", "data", "model_sha") if name in frames[0]}
+    table = pd.concat([frame.astype(words).astype({name: object for name in ABOUT_RUNS}) for frame in frames])
+    table = table.reset_index(drop=True).infer_objects()
+    for name in ("model", "attack", "role", "objective", "split"):
+        table[name] = pd.Categorical(table[name], list(dict.fromkeys(table[name])))
+    table.attrs["runs"] = {folder.name: _public(about) for folder, about in found.items()}
+    return table
+
+
+def _public(about: dict[str, Any]) -> dict[str, Any]:
+    """A description without folders."""
+    paths = {name: references.public(about[name]) for name in ("synthetic", "test") if about.get(name)}
+    return about | paths

@@ -8,11 +8,6 @@ from energylens.attacks import title
 from energylens.errors import many
 
 
-def under(frame: pd.DataFrame, role: str) -> pd.DataFrame:
-    """The rows under the training attack (`own`), or under PGD-20 and nothing else (`common`)."""
-    return roles.of(frame, role) if role == roles.OWN else frame[frame["role"] == role]
-
-
 def of(means: pd.DataFrame, objective: str, column: str, role: str = roles.OWN, split: str = "train") -> pd.Series:
     """A column epoch by epoch, averaged over the runs of an objective.
 
@@ -27,7 +22,7 @@ def of(means: pd.DataFrame, objective: str, column: str, role: str = roles.OWN, 
         Epoch -> mean, in the order of epochs; those that a run lacks, or where it has NaN, are left out. Empty for an
         objective that the table does not have.
     """
-    rows = under(means, role)
+    rows = roles.of(means, role)
     rows = rows[(rows["objective"] == objective) & (rows["split"] == split)]
     runs = [run.groupby("epoch")[column].mean() for _, run in rows.groupby("model", observed=True)]
     return pd.concat(runs, axis=1).dropna().mean(axis=1).sort_index() if runs else pd.Series(dtype=float)
@@ -71,7 +66,7 @@ def _eps(eps: float) -> str:
 
 def attack(means: pd.DataFrame, objective: str) -> str:
     """How a figure names the training attack of an objective's runs, such as `PGD-10`."""
-    rows = under(means[(means["split"] == "train") & (means["objective"] == objective)], roles.OWN)
+    rows = roles.of(means[(means["split"] == "train") & (means["objective"] == objective)], roles.OWN)
     return ", ".join(title(str(name)) for name in rows["attack"].unique())
 
 

@@ -29,6 +29,8 @@ def of(frame: pd.DataFrame, wanted: str) -> pd.DataFrame:
     Returns:
         Its rows, in their order; natural images are not among them.
     """
-    having = frame.loc[frame["role"] == wanted, ["model", "split"]].drop_duplicates()
+    if wanted == COMMON:
+        return frame[frame["role"] == COMMON]
+    having = frame.loc[frame["role"] == OWN, ["model", "split"]].drop_duplicates()
     has = pd.MultiIndex.from_frame(frame[["model", "split"]]).isin(pd.MultiIndex.from_frame(having))
-    return frame[np.where(has, frame["role"] == wanted, frame["role"] != NATURAL)]
+    return frame[np.where(has, frame["role"] == OWN, frame["role"] == COMMON)]

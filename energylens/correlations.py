@@ -96,7 +96,7 @@ def rises_over_classes(claim: str, cause: pd.Series, effect: pd.Series, detail: 
         return Verdict(claim, CANNOT_TELL, detail=f"all {len(a)} classes have the same value")
     p = permutation_p(a, b)
     outcome = CANNOT_TELL if p >= LEVEL else HOLDS if rho > 0 else FAILS
-    how = f"Spearman over classes, two-sided permutation p = {p:.4f}; Pearson {pearson(a, b):+.2f}{detail}"
+    how = f"Spearman over classes, two-sided permutation p = {p:.2g}; Pearson {pearson(a, b):+.2f}{detail}"
     return Verdict(claim, outcome, rho, spearman_interval(rho, len(a)), len(a), how)
 
 

@@ -1,0 +1,23 @@
+"""Figure 5c: the probabilistic margin of attacked training images against E(x*).
+
+One point an image x*. The margin is p_y minus the largest other probability: above 0 the image is right.
+"""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from energylens import margins
+from energylens.plots import scatter
+
+NEEDS = ("sat_points",)
+WIDTH = "half"
+ONE_NETWORK = True
+PAPER = {}  # the paper says in words that the correlation with E(x, y) is good, and with E(x) weaker
+CLAIMS = (margins.falls_with_marginal, margins.joint_is_stronger)
+
+
+def draw(sat_points: pd.DataFrame) -> Figure:
+    """One point an image."""
+    figure = scatter.panel(margins.attacked(sat_points), "energy", "prob_margin")
+    figure.axes[0].set(xlabel=r"$E_\theta(x^*)$ [nats]", ylabel=r"PM $= p_y - \max_{j\neq y}\, p_j$ at $x^*$")
+    return figure

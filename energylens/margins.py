@@ -1,7 +1,7 @@
 """The probabilistic margin of attacked images against their energies: rows and claims of figures 5b and 5c.
 
 PM = p_y - max of the other p_j at x*, from -1 (surely wrong) to 1 (surely right). MAIL's code has the opposite sign;
-the paper prints none. Source: Wang et al. 2021 (MAIL, arXiv:2106.07904); Mirza et al. 2024 (arXiv:2407.06315).
+the paper prints none. Source: Liu et al. 2021 (MAIL, arXiv:2106.07904); Mirza et al. 2024 (arXiv:2407.06315).
 """
 
 import pandas as pd

@@ -69,6 +69,7 @@ def frame(ax: Axes, rows: pd.DataFrame) -> None:
         margin = 0.04 * max(high - low, 1e-6)
         ax.set(**{f"{name}lim": (low - margin, high + margin)})
     ax.axline((0, 0), slope=1, color="black", linestyle="--", linewidth=0.7, zorder=1)
+    ax.locator_params(nbins=5)
     ax.set(xlabel=r"$E_\theta(x)$ [nats]", ylabel=r"$E_\theta(x, y)$ [nats]")
 
 

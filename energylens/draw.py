@@ -23,7 +23,7 @@ from energylens.tabulated import Tabulated
 
 FORMATS = ("png", "pdf", "svg")
 USUAL = ("png", "pdf")
-FRAMES_A_SECOND = 4
+FRAMES_A_SECOND, FILM_DPI = 4, 150
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def _save(drawn: Any, path: Path, metadata: dict[str, Any]) -> Path:
     with whole(path, "--out") as hidden:
         if isinstance(drawn, Animation):
             named = hidden.with_name(f"{hidden.name}{path.suffix}")  # Pillow tells the format by the name
-            drawn.save(named, writer=PillowWriter(fps=FRAMES_A_SECOND))
+            drawn.save(named, writer=PillowWriter(fps=FRAMES_A_SECOND), dpi=FILM_DPI)
             named.replace(hidden)
         else:
             drawn.savefig(hidden, format=path.suffix[1:], metadata=metadata)

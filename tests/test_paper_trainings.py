@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from placed_runs import CLASSES, data_set, place
 
-from energylens import command, figure
+from energylens import command, figure, paths
 from energylens.recipe import recipes
 from energylens.train import command as train_command
 from energylens.train import engines, timing
@@ -61,8 +61,8 @@ def test_a_figure_at_paper_scale_reads_the_runs_that_lie_there(name, tmp_path, s
     out = capsys.readouterr().out
     drawn = [line for line in out.splitlines() if line.startswith("drawn: ")]
     assert len(drawn) == (1 if name == "drift" else 2)
-    assert out.count("claim: ") >= 1
-    assert "missing" not in out.replace("cannot tell", "")
+    assert out.count("claim: ") == len(paths.load("figures", name).CLAIMS)
+    assert "missing, about" not in out
 
 
 @pytest.mark.parametrize("name", TABLES)

@@ -196,7 +196,7 @@ def test_a_run_tells_its_subset_in_its_description_and_its_checkpoint(toy):
     assert list(pd.read_parquet(made.folder.path / "subset.parquet")["sample"]) == list(HIGH)
 
 
-@pytest.mark.parametrize("call", range(1, 9))
+@pytest.mark.parametrize("call", [1, 2, 3, 6])
 def test_a_killed_run_goes_on_with_its_images_though_the_network_is_gone(toy, call):
     """Killed before each of its files; the network is needed again only where its subset was not yet kept."""
     run = toy_run("high")
@@ -206,7 +206,7 @@ def test_a_killed_run_goes_on_with_its_images_though_the_network_is_gone(toy, ca
     if call > 2:
         Path("nets.py").unlink()
     made = ready(toy / "runs", run)
-    assert (process.exitcode == -signal.SIGKILL) != made.folder.done or call > 7
+    assert (process.exitcode == -signal.SIGKILL) != made.folder.done
     course.train(made, Alone())
     assert same(made, whole)
 

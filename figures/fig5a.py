@@ -1,0 +1,208 @@
+"""Figure 5a: which training images an attack is worth most on: those of high energy as much as the misclassified ones.
+
+Robust error on test images after each epoch, of SAT and of SAT with a part of its training images left unperturbed
+(the paper's caption) or removed (as its text may be read): those that a first SAT network gets wrong, and as many that
+it gets right, of highest and of lowest E(x). In brackets how many these are. Of several seeds the line is the mean,
+the band goes from the lowest to the highest. Where images are removed, epochs have fewer steps.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from energylens import roles
+from energylens.claims import CANNOT_TELL, FAILS, HOLDS, Verdict, above_zero, bootstrap
+from energylens.effects import FEWEST, auroc
+from energylens.plots import methods
+from energylens.schema import NATURAL
+
+NEEDS = ("subsets", "subsets_end", "subsets_start")
+WIDTH = "full"
+PAPER = {}  # the paper prints no numbers for this figure; the sizes of its subsets stand in a supplement
+SHOWN = {
+    "misclassified": ("misclassified", "#d62728"),
+    "high": (r"highest $E_\theta(x)$", "#ff7f0e"),
+    "low": (r"lowest $E_\theta(x)$", "#1f77b4"),
+}
+"""subset -> its name in the legend, its colour"""
+MODES = {"unperturbed": "left unperturbed", "removed": "removed"}
+MARGIN = 0.05
+"""two harms are alike when they differ by less than this, as a share of the test images"""
+FEW = 5
+"""misclassified images that an AUROC takes"""
+
+
+def of(frame: pd.DataFrame, subset: str | None, mode: str | None = None) -> pd.DataFrame:
+    """The rows of SAT with this subset; without any for None."""
+    frame = frame[frame["objective"] == "sat"]
+    if subset is None:
+        return frame[frame["subset"].isna()]
+    return frame[(frame["subset"] == subset) & (frame["subset_mode"] == mode)]
+
+
+def errors(subsets_end: pd.DataFrame, subset: str | None, mode: str | None = None) -> pd.Series:
+    """Of each test image, the share of the runs that are wrong under PGD-20 after their last epoch; by sample."""
+    rows = of(roles.of(subsets_end, roles.COMMON), subset, mode)
+    rows = rows[
+        (rows["split"] == "test") & (rows["epoch"] == rows.groupby("model", observed=True)["epoch"].transform("max"))
+    ]
+    return (rows["pred"] != rows["label"]).groupby(rows["sample"]).mean()
+
+
+def misclassified_have_higher_energy(
+    subsets: pd.DataFrame, subsets_end: pd.DataFrame, subsets_start: pd.DataFrame
+) -> Verdict:
+    """AUROC of E(x) for "misclassified", natural training images of SAT's last epoch; of several seeds their mean.
+
+    Holds (fails) when the whole 95 % bootstrap interval over images lies above (below) 0.5. It takes 20 images, 5 of
+    them misclassified and 5 right, in every run.
+    """
+    claim = "misclassified training images have higher E(x) than the others"
+    rows = of(subsets_start, None)
+    rows = rows[(rows["role"] == NATURAL) & (rows["split"] == "train") & rows["energy"].notna()]
+    rows = rows[rows["epoch"] == rows.groupby("model", observed=True)["epoch"].transform("max")]
+    rows = rows.assign(model=rows["model"].astype(str), wrong=(rows["pred"] != rows["label"]).astype(float))
+    both = rows.pivot(index="sample", columns="model", values=["energy", "wrong"]).dropna()
+    counts = both["wrong"].sum() if len(both) else pd.Series([0])
+    if len(both) < FEWEST or counts.min() < FEW or (len(both) - counts).min() < FEW:
+        detail = f"{len(both)} images, {int(counts.min())} misclassified; {FEWEST} and {FEW} are the fewest"
+        return Verdict(claim, CANNOT_TELL, detail=detail)
+    energy, wrong = both["energy"].to_numpy(float).T, both["wrong"].to_numpy(bool).T
+
+    def statistic(at: np.ndarray) -> float:
+        return float(np.mean([_higher(e[at], w[at]) for e, w in zip(energy, wrong, strict=True)]))
+
+    low, high = bootstrap(statistic, len(both))
+    outcome = HOLDS if low > 0.5 else FAILS if high < 0.5 else CANNOT_TELL
+    detail = f"AUROC of E(x), bootstrap over images; {counts.mean():.0f} misclassified in each of {len(counts)} runs"
+    return Verdict(claim, outcome, statistic(np.arange(len(both))), (low, high), len(both), detail)
+
+
+def _higher(energy: np.ndarray, wrong: np.ndarray) -> float:
+    """Chance that a misclassified image has a higher energy than another one; 0.5 where there are none of a kind."""
+    if wrong.all() or not wrong.any():
+        return 0.5
+    return auroc(energy[wrong], energy[~wrong])
+
+
+def _compared(claim: str, subsets_end: pd.DataFrame, wanted: list[tuple[str | None, str | None]]):
+    """Errors of several groups of runs on the images that all have; a Verdict where one is missing."""
+    found = {one: errors(subsets_end, *one) for one in wanted}
+    missing = [f"SAT with subset {one[0]}, {one[1]}" if one[0] else "SAT" for one in wanted if found[one].empty]
+    if missing:
+        return Verdict(claim, CANNOT_TELL, detail=f"the table has no {' and no '.join(missing)}")
+    both = pd.concat(list(found.values()), axis=1, keys=range(len(wanted))).dropna()
+    return [both[place].to_numpy(float) for place in range(len(wanted))]
+
+
+def _harms(subset: str, mode: str) -> Callable[..., Verdict]:
+    def claim(subsets: pd.DataFrame, subsets_end: pd.DataFrame, subsets_start: pd.DataFrame) -> Verdict:
+        text = f"robustness suffers from {subset} images {MODES[mode]}"
+        made = _compared(text, subsets_end, [(subset, mode), (None, None)])
+        if isinstance(made, Verdict):
+            return made
+        apart, usual = made
+        detail = f"test error under PGD-20 of {apart.mean():.3f} minus SAT's {usual.mean():.3f}, bootstrap over images"
+        return above_zero(text, lambda at: float((apart - usual)[at].mean()), len(usual), detail)
+
+    claim.__doc__ = (
+        f"Error under PGD-20 with {subset} images {MODES[mode]} minus SAT's, after the last epoch, same test images: "
+        "holds (fails) when the whole 95 % bootstrap interval lies above (below) 0."
+    )
+    return claim
+
+
+def _high_harms_like_misclassified(mode: str) -> Callable[..., Verdict]:
+    def claim(subsets: pd.DataFrame, subsets_end: pd.DataFrame, subsets_start: pd.DataFrame) -> Verdict:
+        text = f"high-energy images {MODES[mode]} harm as much as misclassified ones"
+        made = _compared(text, subsets_end, [("high", mode), ("misclassified", mode), (None, None)])
+        if isinstance(made, Verdict):
+            return made
+        high, wrong, usual = made
+        if len(usual) < FEWEST:
+            return Verdict(text, CANNOT_TELL, detail=f"{len(usual)} images; {FEWEST} are the fewest")
+        interval = bootstrap(lambda at: float((high - wrong)[at].mean()), len(usual))
+        inside = interval[0] > -MARGIN and interval[1] < MARGIN
+        outside = interval[1] <= -MARGIN or interval[0] >= MARGIN
+        outcome = HOLDS if inside else FAILS if outside else CANNOT_TELL
+        harms = f"{(high - usual).mean():+.3f} and {(wrong - usual).mean():+.3f}"
+        detail = f"difference of the two harms, alike within {MARGIN}; harms {harms}, bootstrap over images"
+        return Verdict(text, outcome, float((high - wrong).mean()), interval, len(usual), detail)
+
+    claim.__doc__ = (
+        f"Error under PGD-20 with high-energy images {MODES[mode]} minus that with misclassified ones {MODES[mode]}: "
+        f"holds (fails) when the whole 95 % bootstrap interval lies within (outside) -{MARGIN} to {MARGIN}. Two that "
+        "do no harm at all are alike too: the claims of each one's harm say so."
+    )
+    return claim
+
+
+def _high_harms_more_than_low(mode: str) -> Callable[..., Verdict]:
+    def claim(subsets: pd.DataFrame, subsets_end: pd.DataFrame, subsets_start: pd.DataFrame) -> Verdict:
+        text = f"high-energy images {MODES[mode]} harm more than low-energy ones"
+        made = _compared(text, subsets_end, [("high", mode), ("low", mode)])
+        if isinstance(made, Verdict):
+            return made
+        high, low = made
+        detail = f"test error under PGD-20 of {high.mean():.3f} minus {low.mean():.3f}, bootstrap over images"
+        return above_zero(text, lambda at: float((high - low)[at].mean()), len(low), detail)
+
+    claim.__doc__ = (
+        f"Error under PGD-20 with high-energy images {MODES[mode]} minus that with low-energy ones {MODES[mode]}: "
+        "holds (fails) when the whole 95 % bootstrap interval lies above (below) 0."
+    )
+    return claim
+
+
+CLAIMS = (
+    misclassified_have_higher_energy,
+    *(_harms(subset, mode) for mode in MODES for subset in ("misclassified", "high")),
+    *(_high_harms_like_misclassified(mode) for mode in MODES),
+    *(_high_harms_more_than_low(mode) for mode in MODES),
+)
+
+
+def draw(subsets: pd.DataFrame, subsets_end: pd.DataFrame, subsets_start: pd.DataFrame) -> Figure:
+    """A panel for each mode that the table has; SAT without a subset in all of them."""
+    rows = roles.of(subsets, roles.COMMON)
+    rows = rows[rows["split"] == "test"]
+    modes = [mode for mode in MODES if (rows["subset_mode"] == mode).any()] or [""]
+    figure, axes = plt.subplots(1, len(modes), sharex=True, sharey=True, squeeze=False)
+    for ax, mode in zip(axes.flat, modes, strict=True):
+        for subset in [None, *dict.fromkeys([*SHOWN, *rows["subset"].dropna()])]:
+            _line(ax, rows, subset, mode)
+        ax.set(xlabel="epoch", title=f"subset {MODES[mode]}" if mode else "")
+    axes[0, 0].set_ylabel("robust error, PGD-20, test [%]")
+    handles = {text: line for ax in axes.flat for line, text in zip(*ax.get_legend_handles_labels(), strict=True)}
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4)
+    return figure
+
+
+def _line(ax: Axes, rows: pd.DataFrame, subset: str | None, mode: str) -> None:
+    """One curve for each objective of the table."""
+    chosen = rows["subset"].isna() if subset is None else (rows["subset"] == subset) & (rows["subset_mode"] == mode)
+    several = rows["objective"].nunique() > 1
+    for objective, runs in rows[chosen].groupby("objective", observed=True):
+        trainer = methods.label(str(objective))
+        text, colour = SHOWN.get(str(subset), (str(subset).replace(":", " "), "#7f7f7f"))
+        if subset is None:
+            text, colour = trainer, methods.colour(str(objective))
+        elif several:
+            text = f"{trainer}, {text}"
+        error = 100 * (1 - runs["accuracy"]).groupby(runs["epoch"]).agg(["mean", "min", "max"])
+        ax.fill_between(error.index, error["min"], error["max"], color=colour, alpha=0.2, linewidth=0)
+        dashed = several and objective != "sat"
+        ax.plot(error.index, error["mean"], "--" if dashed else "-", color=colour, label=text + _size(runs))
+
+
+def _size(runs: pd.DataFrame) -> str:
+    """How many images a subset holds, such as ` (31)`; nothing where the table does not say."""
+    sizes = runs["subset_size"].dropna() if "subset_size" in runs else pd.Series(dtype=float)
+    if sizes.empty:
+        return ""
+    low, high = int(sizes.min()), int(sizes.max())
+    return f" ({low:,})" if low == high else f" ({low:,} to {high:,})"

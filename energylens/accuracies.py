@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,6 @@ def _weights(folders: list[Path]) -> Known:
 
 
 def _measure(attack: str) -> str | None:
-    """What an attack's accuracy is called; None for one that the tables do not show."""
-    kind = next((kind for kind in MEASURES if attack == kind or attack.startswith(f"{kind}-eps")), None)
-    return MEASURES[kind] if kind else None
+    """What an attack's accuracy is called; None for one that the tables do not show, such as PGD of 50 steps."""
+    match = re.fullmatch(rf"({'|'.join(MEASURES)})(-eps[^-]+)?", attack)
+    return MEASURES[match[1]] if match else None

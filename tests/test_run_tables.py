@@ -1,0 +1,228 @@
+"""Energies and accuracies of trainings as figures get them, and the command that draws from them."""
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from small_runs import RUN, train
+
+from energylens import command, epochs, evaluations, figure, roles
+from energylens.accuracies import Accuracies
+from energylens.attacks import PGD
+from energylens.errors import UserError
+from energylens.need import Where
+from energylens.options import Place
+from energylens.run_tables import Means, Rows
+from energylens.table import pairs
+from energylens.train.prepare import Energies
+from energylens.trainings import Trainings, demo
+
+SAT = replace(RUN, objective="sat", settings=replace(RUN.settings, select="last", ema=0.0))
+NAME = "sat-digits-small-resnet+width=4-1"
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> Path:
+    """Two runs of 4 epochs: SAT measured after each, TRADES after every second, 6 images of each split."""
+    folder = tmp_path_factory.mktemp("runs")
+    train(folder, SAT, Energies(every=1, samples=6))
+    train(folder, replace(SAT, objective="trades"), Energies(every=2, samples=6))
+    return folder
+
+
+def given(runs: Path) -> Trainings:
+    return Trainings((), "digits", given=tuple(sorted(runs.iterdir())))
+
+
+def read(need, runs: Path) -> pd.DataFrame:
+    return need.frame("made", Where(Place(), runs, runs), True)
+
+
+def test_rows_are_those_of_the_files_with_what_the_runs_tell(runs):
+    frame = read(Rows((given(runs),)), runs)
+    assert frame["objective"].unique().tolist() == ["sat", "trades"]
+    assert set(frame["train_seed"]) == {1}
+    assert set(frame["split"]) == {"train"}
+    counts = frame.groupby(["objective", "role"], observed=True).size()
+    assert counts.to_dict() == {(run, role): 6 * n for run, n in (("sat", 5), ("trades", 3)) for role in ROLES}
+    raw = pd.read_parquet(runs / NAME / "epochs")
+    raw = raw[(raw["split"] == "train") & (raw["attack"] == "pgd-eps0.2-steps1")]
+    mine = frame[(frame["objective"] == "sat") & (frame["role"] == "own")]
+    assert sorted(mine["energy"]) == sorted(raw["energy"])
+
+
+ROLES = ("natural", "own", "common")
+
+
+def test_pairs_of_rows_are_of_one_run_epoch_and_image(runs):
+    both = pairs(read(Rows((given(runs),), splits=("train", "test")), runs))
+    assert len(both) == 8 * 6 * 3  # epochs x images x (own and PGD-20 on train, PGD-20 on test)
+    assert both["kl_marginal"].to_numpy() == pytest.approx(both["delta_energy"].to_numpy(), abs=1e-5)
+
+
+def test_the_last_epoch_and_the_first_images_alone(runs):
+    frame = read(Rows((given(runs),), splits=("test",), last=True, samples=4), runs)
+    assert set(frame["epoch"]) == {4}
+    assert set(frame["role"]) == {"natural", "common"}
+    assert frame["sample"].tolist() == [0, 1, 2, 3] * 4
+
+
+def test_means_are_those_of_epochs(runs):
+    frame = read(Means((given(runs),)), runs)
+    wanted = epochs.means(sorted(runs.iterdir()))
+    pd.testing.assert_series_equal(frame["delta_energy"], wanted["delta_energy"])
+    assert set(frame["eps"]) == {0.2}
+    assert set(frame["data"]) == {"digits"}
+
+
+def test_pictures_tell_the_runs_without_folders(runs):
+    need = Means((given(runs),))
+    about = need.about(read(need, runs))
+    assert about["keys"] == [NAME, NAME.replace("sat", "trades", 1)]
+    assert about["recipe"][NAME]["settings"]["eps"] == 0.2
+    assert str(runs) not in json.dumps(about)
+
+
+def test_a_folder_without_description_goes_by_its_name(runs, tmp_path):
+    """As energylens.watch leaves it."""
+    shutil.copytree(runs / NAME / "epochs", tmp_path / "mine" / "epochs")
+    frame = read(Rows((Trainings((), "digits", given=(tmp_path / "mine",)),)), tmp_path)
+    assert frame["objective"].unique().tolist() == [NAME]
+    assert set(frame["role"]) == set(ROLES)
+
+
+def test_a_run_that_was_not_measured_is_told(runs, tmp_path):
+    shutil.copytree(runs / NAME, tmp_path / NAME, ignore=lambda folder, names: {"epochs"} & set(names))
+    with pytest.raises(UserError, match=f"no energies of epochs lie in {tmp_path / NAME}".replace("+", r"\+")):
+        read(Means((Trainings((), "digits", given=(tmp_path / NAME,)),)), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("attack", "eps", "role"),
+    [
+        ("natural", None, "natural"),
+        (PGD().name, 8 / 255, "common"),
+        ("pgd", 0.2, "own"),
+        ("pgd-eps0.2", 0.2, "common"),
+        ("pgd-kl-eps0.2-steps10-starttiny", 0.2, "own"),
+    ],
+)
+def test_the_common_attack_is_pgd_20_at_the_runs_own_radius(attack, eps, role):
+    assert roles.role(attack, eps) == role
+
+
+def test_a_run_trained_with_pgd_20_has_one_attack_that_is_both():
+    frame = pd.DataFrame(
+        {"model": ["a", "a", "b", "b"], "split": "train", "role": ["own", "common", "natural", "common"]}
+    )
+    assert roles.of(frame, "own").index.tolist() == [0, 3]
+    assert roles.of(frame, "common").index.tolist() == [1, 3]
+
+
+def evaluated(folder: Path, *rows: dict) -> Where:
+    """A table of accuracies."""
+    usual = {"data": "digits", "split": "test", "images": 500, "eps": 0.2, "objective": "sat", "train_seed": 1}
+    evaluations.add(folder / "out" / evaluations.FILE, [usual | {"model_sha": "s", "key": "k"} | row for row in rows])
+    return Where(Place(), folder / "runs", folder / "out")
+
+
+def test_of_several_samples_the_largest_counts_and_other_models_and_attacks_do_not(tmp_path):
+    folder = tmp_path / "runs" / "demo-sat-1"
+    folder.mkdir(parents=True)
+    where = evaluated(
+        tmp_path,
+        {"model": "demo-sat-1", "attack": "natural", "n": 500, "accuracy": 0.9},
+        {"model": "demo-sat-1", "attack": "natural", "n": 200, "accuracy": 0.8},
+        {"model": "demo-sat-1", "attack": "pgd-eps0.2", "n": 500, "accuracy": 0.4, "seed": 0},
+        {"model": "demo-sat-1", "attack": "pgd-eps0.2-steps50", "n": 500, "accuracy": 0.3},
+        {"model": "demo-sat-1", "attack": "autoattack-eps0.2", "n": 200, "accuracy": 0.2},
+        {"model": "another", "attack": "natural", "n": 500, "accuracy": 0.7},
+    )
+    need = Accuracies((Trainings((), "digits", given=(folder,)),))
+    frame = need.frame("table_1a", where, False)
+    assert dict(zip(frame["measure"], frame["accuracy"], strict=True)) == {"clean": 0.9, "pgd": 0.4, "autoattack": 0.2}
+
+
+def test_without_a_row_it_says_what_evaluates_the_runs(tmp_path):
+    folder = tmp_path / "runs" / "demo-sat-1"
+    folder.mkdir(parents=True)
+    need = Accuracies((Trainings((), "digits", given=(folder,)),))
+    with pytest.raises(UserError, match=f"has no row of these runs; say: python -m energylens.evaluate {folder}"):
+        need.frame("table_1a", evaluated(tmp_path, {"model": "another", "attack": "natural", "n": 5}), False)
+
+
+def test_one_data_set_of_a_table_can_be_asked_for():
+    both = Accuracies((demo("sat"), replace(demo("sat"), data="svhn")))
+    assert [one.data for one in both.override(data="digits").trainings] == ["digits"]
+    with pytest.raises(UserError, match="--data cifar10: this table has digits, svhn"):
+        both.override(data="cifar10")
+
+
+def draw(*arguments) -> int:
+    return command.run(figure.app, "test", list(map(str, arguments)))
+
+
+def test_runs_of_ones_own_are_drawn_by_name(runs, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    named = [part for folder in sorted(runs.iterdir()) for part in ("--models", folder)]
+    assert draw("fig3", "fig1d", "drift", *named) == 0
+    assert {path.name for path in Path("out").iterdir()} == {
+        "fig3.png", "fig3.pdf", "fig1d.png", "fig1d.pdf", "drift.gif"
+    }  # fmt: skip
+    assert "claim: cannot tell" in capsys.readouterr().out
+
+
+def test_figures_of_runs_need_no_torch(runs, tmp_path):
+    named = [part for folder in sorted(runs.iterdir()) for part in ("--models", str(folder))]
+    code = (
+        "import sys, runpy\n"
+        f"sys.argv = ['figure', 'fig3', 'tab2a', 'terms', *{named!r}, '--no-measure', '--out', {str(tmp_path)!r}]\n"
+        "try: runpy.run_module('energylens.figure', run_name='__main__')\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, capture_output=True)
+    assert len(list(tmp_path.glob("*.pdf"))) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["fig3", "--format", "gif"], "unknown format 'gif'"),
+        (["drift", "--format", "png"], "unknown format 'png'"),
+        (["tab1a", "--format", "png"], "unknown format 'png'"),
+        (["fig3", "--no-measure"], "no finished run runs/demo-sat-1; train it: python -m energylens.train sat"),
+        (["tab1a", "--no-measure"], "out/evaluate.parquet has no row of these runs"),
+        (["fig3", "--shuffle-seed", "1"], "--shuffle-seed 1 is a setting of attacks"),
+    ],
+)
+def test_mistakes_are_one_line(arguments, told, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert draw(*arguments) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert told in err
+    assert not Path("out").exists()
+
+
+def test_a_probe_of_trainings_is_refused(capsys):
+    from energylens import probe
+
+    assert command.run(probe.app, "test", ["phases"]) == 2
+    assert "phases is read from training runs; draw its figure, or probe another one" in capsys.readouterr().err
+
+
+def test_a_dry_run_says_what_would_be_trained_and_evaluated(runs, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert draw("fig3", "--dry-run") == 0
+    out = capsys.readouterr().out
+    assert out.count("python -m energylens.train") == 2
+    assert "2 runs missing, about 0 hours on this CPU" in out
+    assert draw("tab1a", "--dry-run", "--models", runs / NAME) == 0
+    assert "pgd: 1 run of 1 would be evaluated" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())

@@ -125,18 +125,20 @@ def _high_harms_like_misclassified(mode: str) -> Callable[..., Verdict]:
         high, wrong, usual = made
         if len(usual) < FEWEST:
             return Verdict(text, CANNOT_TELL, detail=f"{len(usual)} images; {FEWEST} are the fewest")
+        harms = f"harms {(high - usual).mean():+.3f} and {(wrong - usual).mean():+.3f}"
+        if bootstrap(lambda at: float((wrong - usual)[at].mean()), len(usual))[0] <= 0:
+            return Verdict(text, CANNOT_TELL, detail=f"the misclassified ones are not seen to harm; {harms}")
         interval = bootstrap(lambda at: float((high - wrong)[at].mean()), len(usual))
         inside = interval[0] > -MARGIN and interval[1] < MARGIN
         outside = interval[1] <= -MARGIN or interval[0] >= MARGIN
         outcome = HOLDS if inside else FAILS if outside else CANNOT_TELL
-        harms = f"{(high - usual).mean():+.3f} and {(wrong - usual).mean():+.3f}"
-        detail = f"difference of the two harms, alike within {MARGIN}; harms {harms}, bootstrap over images"
+        detail = f"difference of the two, alike within {MARGIN}; {harms}, bootstrap over images"
         return Verdict(text, outcome, float((high - wrong).mean()), interval, len(usual), detail)
 
     claim.__doc__ = (
         f"Error under PGD-20 with high-energy images {MODES[mode]} minus that with misclassified ones {MODES[mode]}: "
-        f"holds (fails) when the whole 95 % bootstrap interval lies within (outside) -{MARGIN} to {MARGIN}. Two that "
-        "do no harm at all are alike too: the claims of each one's harm say so."
+        f"holds (fails) when the whole 95 % bootstrap interval lies within (outside) -{MARGIN} to {MARGIN}. "
+        "Cannot tell where the misclassified ones themselves are not seen to harm (interval of their harm above 0)."
     )
     return claim
 

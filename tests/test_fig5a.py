@@ -60,6 +60,12 @@ def test_claims_of_harm_have_the_answers_that_one_counts(high, misclassified, lo
     assert {verdict.n for verdict in found} == {N}
 
 
+def test_two_that_do_no_harm_are_not_said_to_harm_alike():
+    made = verdicts(ends(high=60, misclassified=60))[LIKE]
+    assert made.outcome == CANNOT_TELL
+    assert made.detail == "the misclassified ones are not seen to harm; harms +0.000 and +0.000"
+
+
 def test_the_interval_of_a_harm_is_that_of_a_share():
     """40 of 200 paired differences are 1, the others 0: 0.2 +- 1.96 sqrt(0.2 * 0.8 / 200)."""
     low, high = verdicts(ends(high=100))[HARM].interval

@@ -85,6 +85,15 @@ def test_claims_over_classes(never, baseline, spared, lost):
     assert verdicts[GIVEN].detail == "2 runs; 5 are the fewest that could decide it"
 
 
+def test_where_nothing_is_transferred_nothing_is_said():
+    """All are at 0 but for one class's one image in twenty, so what is lost is ordinary SAT's robustness."""
+    made = frame(np.eye(10, dtype=int)[0], 9 + RANK)
+    for claim in figure_of.CLAIMS:
+        verdict = claim(transfer=made)
+        assert verdict.outcome == CANNOT_TELL
+        assert verdict.detail == "next to no robustness reaches classes never attacked: 0.005 in the mean"
+
+
 @pytest.mark.parametrize(("slope", "outcome"), [(1, HOLDS), (-1, FAILS), (0, CANNOT_TELL)])
 def test_a_claim_over_runs(slope, outcome):
     """Six runs leave one class each. The lower its energy, the higher that of the nine that are attacked."""
@@ -119,6 +128,7 @@ def test_a_filled_and_an_open_point_a_class_and_labels_on_them():
     assert (usual.get_label(), never.get_label()) == ("attacked, as in SAT", "never attacked")
     np.testing.assert_allclose(never.get_xydata(), np.stack([ENERGY, 5.0 * np.arange(10)], 1))
     np.testing.assert_allclose(usual.get_ydata(), 75)
-    assert [text.get_text() for text in ax.texts] == [str(label) for label in range(10)]
+    assert [int(text.get_text()) for text in ax.texts] == list(ENERGY.argsort())
+    assert [text.xy[0] for text in ax.texts] == sorted(ENERGY)
     again = figure_of.draw(pd.concat([frame(np.arange(10), np.full(10, 15)), run([1], np.arange(10), ENERGY, seed=2)]))
     assert len(again.axes[0].lines[1].get_xdata()) == 11

@@ -78,7 +78,8 @@ def misclassified_have_higher_energy(
 
     low, high = bootstrap(statistic, len(both))
     outcome = HOLDS if low > 0.5 else FAILS if high < 0.5 else CANNOT_TELL
-    detail = f"AUROC of E(x), bootstrap over images; {counts.mean():.0f} misclassified in each of {len(counts)} runs"
+    detail = f"AUROC of E(x), bootstrap over images; {counts.mean():.0f} of them misclassified"
+    detail += f", means of {len(counts)} runs" if len(counts) > 1 else ""
     return Verdict(claim, outcome, statistic(np.arange(len(both))), (low, high), len(both), detail)
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from energylens import roles
 from energylens.claims import CANNOT_TELL, FAILS, HOLDS, Verdict, above_zero, bootstrap
@@ -178,6 +179,7 @@ def draw(subsets: pd.DataFrame, subsets_end: pd.DataFrame, subsets_start: pd.Dat
     for ax, mode in zip(axes.flat, modes, strict=True):
         for subset in [None, *dict.fromkeys([*SHOWN, *rows["subset"].dropna()])]:
             _line(ax, rows, subset, mode)
+        ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
         ax.set(xlabel="epoch", title=f"subset {MODES[mode]}" if mode else "")
     axes[0, 0].set_ylabel("robust error, PGD-20, test [%]")
     handles = {text: line for ax in axes.flat for line, text in zip(*ax.get_legend_handles_labels(), strict=True)}

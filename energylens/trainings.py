@@ -5,6 +5,7 @@ At demo scale a figure trains them itself; at the paper's scale it names the com
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -80,7 +81,8 @@ class Trainings:
     def _run(self, objective: str, seed: int, subset: Subset | None, runs: Path) -> Run:
         preset = preset_of(self.data)
         settings = recipe(preset, objective, self.data, seed=seed, **self.changes)
-        title = "-".join([self.title, objective, *(subset or ())]) if self.title else None
+        words = [self.title, objective, *(subset or ())] if self.title else []
+        title = re.sub("[:,]", "-", "-".join(words)) or None
         made = Run(objective, f"{self.data}:train", ARCHITECTURES[preset], settings, title=title)
         if subset is None:
             return made

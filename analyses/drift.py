@@ -10,4 +10,4 @@ from energylens.run_tables import Rows
 from energylens.trainings import demo, paper
 
 DEMO = Rows((demo("sat"),))
-PAPER = Rows((replace(paper("sat"), changes={"attack_steps": 5}, title="pgd5"),), samples=5000)
+PAPER = Rows((replace(paper("sat", every=1, energies_samples=1000), changes={"attack_steps": 5}, title="pgd5"),))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ import pandas as pd
 
 from energylens import evaluations, references
 from energylens.errors import UserError, many, some
+from energylens.from_runs import OfTrainings, todo
 from energylens.need import Where
 from energylens.options import Sample
-from energylens.trainings import OfTrainings
+from energylens.run_tables import counted, described
 
 MEASURES = {"natural": "clean", "pgd": "pgd", "autoattack": "autoattack"}
 """an attack's kind -> what its accuracy is called"""
@@ -34,7 +36,7 @@ class Accuracies(OfTrainings):
         if not chosen:
             raise UserError(f"--data {data}: this table has {some({one.data for one in self.trainings})}")
         made = replace(self, trainings=chosen)
-        attacks = tuple((attack, samples or usual) for attack, usual in self.attacks)
+        attacks = self.attacks if samples is None else tuple((attack, counted(samples)) for attack, _ in self.attacks)
         return replace(made, trainings=made.chosen(**given), attacks=attacks)
 
     def measure(self, analysis: str, where: Where) -> None:
@@ -43,31 +45,52 @@ class Accuracies(OfTrainings):
             self.bring(where)
         known = _weights(self.folders(where))
         for attack, samples in self.attacks:
-            self._evaluate(self._lacking(known, attack, samples, where), attack, samples, where)
+            self._evaluate(self._lacking(known, attack, where), attack, samples, where)
 
     def foresee(self, analysis: str, where: Where) -> None:
-        """The commands that train what is missing, and what would be evaluated."""
-        print(*self.todo(where), sep="\n", flush=True)
+        """What would be evaluated."""
         known = _weights(self.folders(where))
-        for attack, samples in self.attacks:
-            lacking = self._lacking(known, attack, samples, where)
+        for attack, _ in self.attacks:
+            lacking = self._lacking(known, attack, where)
             print(f"{attack}: {many(len(lacking), 'run')} of {len(known)} would be evaluated")
 
     def frame(self, analysis: str, where: Where, measured: bool) -> pd.DataFrame:
-        """The rows of the runs that are there; of several sizes of sample the largest counts."""
+        """The rows of the runs that are there: of their present weights, at the radius of their training.
+
+        Raises:
+            UserError: there are none, or, not measured, rows of several networks of one name.
+        """
         path, folders = where.out / evaluations.FILE, self.folders(where)
-        names = {folder.name.replace("=", "") for folder in folders}
-        rows = [
-            one | {"measure": _measure(one["attack"])}
-            for one in evaluations.read(path)
-            if _measure(one["attack"]) and one["model"] in names
-        ]
+        rows = self._rows(folders, where)
+        if measured:
+            present = set(_weights(folders).values())
+            rows = [one for one in rows if (one["model"], one["model_sha"]) in present]
         if not rows:
             given = " ".join(map(str, folders)) or "runs/NAME"
             raise UserError(f"{path} has no row of these runs; say: python -m energylens.evaluate {given}")
         frame = pd.DataFrame(rows)
-        largest = frame.groupby(["model", "measure"])["n"].transform("max")
-        return frame[frame["n"] == largest].reset_index(drop=True)
+        networks = frame.groupby("model", sort=False)["model_sha"].nunique()
+        for name in networks[networks > 1].index:
+            raise UserError(f"{path} has rows of {networks[name]} networks called {name}; leave out --no-measure")
+        return frame.reset_index(drop=True)
+
+    def _rows(self, folders: list[Path], where: Where) -> list[dict[str, Any]]:
+        """Those of all networks of these names, under the table's attacks on the images that it asks for."""
+        radius = {
+            folder.name.replace("=", ""): about.get("settings", {}).get("eps")
+            for folder, about in described(folders).items()
+        }
+        wanted = {attack: samples or sys.maxsize for attack, samples in self.attacks}
+        wanted["clean"] = max(wanted.values())
+        found = []
+        for one in evaluations.read(where.out / evaluations.FILE):
+            measure = _measure(one["attack"])
+            if measure not in wanted or one["model"] not in radius or one["shuffle_seed"] is not None:
+                continue
+            same = one["eps"] is None or radius[one["model"]] in (None, one["eps"])
+            if same and one["n"] == min(wanted[measure], one["images"]):
+                found.append(one | {"measure": measure})
+        return found
 
     def about(self, frame: pd.DataFrame) -> dict[str, Any]:
         """The keys of the rows, and which networks they are of."""
@@ -76,15 +99,16 @@ class Accuracies(OfTrainings):
 
     def remarks(self, where: Where, measured: bool) -> list[str]:
         """The commands that train what is missing."""
-        return list(self.todo(where)) if measured else [f"missing: {command}" for _, command in self.missing(where)]
+        return (
+            list(todo(self.trainings, where))
+            if measured
+            else [f"missing: {command}" for _, command in self.missing(where)]
+        )
 
-    def _lacking(self, known: Known, attack: str, samples: int | None, where: Where) -> list[Path]:
-        """The runs whose present weights have no row of this attack on so many images."""
-        having = {
-            (one["model"], one["model_sha"])
-            for one in evaluations.read(where.out / evaluations.FILE)
-            if _measure(one["attack"]) == attack and one["n"] >= min(samples or one["images"], one["images"])
-        }
+    def _lacking(self, known: Known, attack: str, where: Where) -> list[Path]:
+        """The runs whose present weights have no row of this attack."""
+        rows = self._rows(list(known), where)
+        having = {(one["model"], one["model_sha"]) for one in rows if one["measure"] == attack}
         return [folder for folder, identity in known.items() if identity not in having]
 
     def _evaluate(self, lacking: list[Path], attack: str, samples: int | None, where: Where) -> None:

@@ -11,10 +11,12 @@ from typing import Any
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.animation import Animation, PillowWriter
+from matplotlib.figure import Figure
 
 from energylens import __version__, paths, tabulated
 from energylens.atomic import whole
 from energylens.errors import UserError, unknown
+from energylens.from_runs import todo, trainings
 from energylens.need import Need, Where
 from energylens.options import Choice
 from energylens.plots import style
@@ -42,6 +44,8 @@ class Job:
 
     def foresee(self, where: Where) -> None:
         """Say what that would be, and how long it would take."""
+        for line in todo(trainings(self.needs.values()), where):
+            print(line, flush=True)
         for analysis, need in self.needs.items():
             need.foresee(analysis, where)
 
@@ -57,23 +61,29 @@ class Job:
         """
         frames = {name: need.frame(name, where, measured) for name, need in self.needs.items()}
         verdicts = [claim(**frames) for claim in self.module.CLAIMS]
+        about = self._about(frames)
         with mpl.rc_context(rc=style.rc(self.module.WIDTH)):
             drawn = self.module.draw(**frames)
             if isinstance(drawn, Tabulated):
                 yield tabulated.text(drawn)
             for suffix in self.formats:
                 path = where.out / f"{self.name}.{suffix}"
-                yield f"drawn: {_save(drawn, path, self._about(frames, suffix))}"
+                yield f"drawn: {_save(drawn, path, self._metadata(about, suffix))}"
+        if not isinstance(drawn, Figure):  # such files hold no metadata
+            yield f"drawn: {_note(about, where.out / f'{self.name}.provenance.json')}"
         yield from (f"claim: {verdict}" for verdict in verdicts)
         for need in self.needs.values():
             yield from need.remarks(where, measured)
 
-    def _about(self, frames: dict[str, pd.DataFrame], suffix: str) -> dict[str, Any]:
-        """Metadata of a picture: which table, which recipe."""
+    def _about(self, frames: dict[str, pd.DataFrame]) -> dict[str, Any]:
+        """Which table, which recipe."""
         about = {analysis: need.about(frames[analysis]) for analysis, need in self.needs.items()}
         parts = {"tables": "keys", "recipes": "recipe"}
-        told = {part: {analysis: one[key] for analysis, one in about.items()} for part, key in parts.items()}
-        text = json.dumps(told, sort_keys=True)
+        return {part: {analysis: one[key] for analysis, one in about.items()} for part, key in parts.items()}
+
+    def _metadata(self, about: dict[str, Any], suffix: str) -> dict[str, Any]:
+        """Metadata of a picture."""
+        text = json.dumps(about, sort_keys=True)
         title, creator = f"energylens {self.name}", f"energylens {__version__}"
         if suffix == "pdf":
             return {"Title": title, "Subject": text, "Creator": creator}
@@ -96,12 +106,18 @@ def job(name: str, scale: str, choice: Choice, formats: list[str] | None) -> Job
     known = getattr(module, "FORMATS", FORMATS)
     for suffix in formats or ():
         if suffix not in known:
-            raise unknown("format", suffix, known)
+            raise unknown(f"format of {name}", suffix, known)
     if getattr(module, "ONE_NETWORK", False) and len(choice.models or ()) > 1:
         raise UserError(f"{name} shows one network; give one --models")
     needs = {need: shipped(need, scale).override(**dataclasses.asdict(choice)) for need in module.NEEDS}
     usual: tuple[str, ...] = getattr(module, "FORMATS", USUAL)
     return Job(name, module, needs, tuple(formats or usual))
+
+
+def _note(about: dict[str, Any], path: Path) -> Path:
+    with whole(path, "--out") as hidden:
+        hidden.write_text(json.dumps(about, indent=1, sort_keys=True) + "\n")
+    return path
 
 
 def _save(drawn: Any, path: Path, metadata: dict[str, Any]) -> Path:

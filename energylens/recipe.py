@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,19 +91,24 @@ class Recipe(Need):
         """Measure what its table lacks."""
         from energylens import measure, progress
 
-        measure.run(self, analysis, where.place, show=progress.shown)
+        measure.run(self.placed(where), analysis, where.place, show=progress.shown)
 
     def foresee(self, analysis: str, where: Where) -> None:
         """Say what that would be, and how long it would take."""
         from energylens import estimate
 
-        estimate.show(self, analysis, where.place)
+        estimate.show(self.placed(where), analysis, where.place)
 
     def frame(self, analysis: str, where: Where, measured: bool) -> pd.DataFrame:
         """Its rows; where they were not just measured, checked to be of its models, images and attacks."""
         from energylens import asked
 
-        return asked.rows(self, where.place.tables / analysis / self.folder, measured)
+        return asked.rows(self.placed(where), where.place.tables / analysis / self.folder, measured)
+
+    def placed(self, where: Where) -> Recipe:
+        """With the networks of `runs/`, where trainings usually lie, looked for in the folder of the runs."""
+        models = tuple(re.sub(r"(^|=)runs/", lambda match: f"{match[1]}{where.runs}/", model) for model in self.models)
+        return dataclasses.replace(self, models=models)
 
     def about(self, frame: pd.DataFrame) -> dict[str, Any]:
         """The recipe without folders, and the keys of its rows."""

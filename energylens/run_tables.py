@@ -12,11 +12,11 @@ import pandas as pd
 
 from energylens import epoch_files, epochs, references
 from energylens.errors import UserError, first_line, many
+from energylens.from_runs import OfTrainings
 from energylens.need import Where
 from energylens.roles import role
 from energylens.table import MEASURED
-from energylens.train.runs import ABOUT
-from energylens.trainings import OfTrainings
+from energylens.train.runs import ABOUT, LAST
 
 COLUMNS = ["model_sha", "data", "split", "eps", "epoch", "sample", "label", *MEASURED, "kl_conditional", "kl_marginal"]
 ABOUT_RUNS = ("objective", "train_seed", "subset", "subset_mode", "subset_size")
@@ -32,15 +32,36 @@ class Course(OfTrainings):
         self.bring(where)
 
     def foresee(self, analysis: str, where: Where) -> None:
-        """The commands that train what is missing, and how long they take."""
-        print(*self.todo(where), sep="\n", flush=True)
+        """What is there."""
         print(f"{analysis}: {many(len(self.folders(where)), 'run')} there, in {where.runs}")
 
     def frame(self, analysis: str, where: Where, measured: bool) -> pd.DataFrame:
         """The table, of all its runs."""
-        for run, command in self.missing(where):
-            raise UserError(f"no finished run {where.runs / run.name}; train it: {command}")
-        return self._read(self.folders(where))
+        if missing := self.missing(where):
+            run, command = missing[0]
+            others = f" and {many(len(missing) - 1, 'other')}" if len(missing) > 1 else ""
+            raise UserError(f"no finished run {where.runs / run.name}{others}; train it: {command}")
+        self._check_measured(where)
+        return self._read(list({folder.resolve(): folder for folder in self.folders(where)}.values()))
+
+    def _check_measured(self, where: Where) -> None:
+        for one in self.trainings:
+            for run in one.runs(where.runs) if not one.given else ():
+                folder = where.runs / run.name
+                if not (folder / epoch_files.FOLDER).is_dir():
+                    raise UserError(
+                        f"the energies of {folder} were not measured while it was trained; delete it and train it "
+                        f"anew: {one.command(run, where.runs)}"
+                    )
+
+    def remarks(self, where: Where, measured: bool) -> list[str]:
+        """Runs that are drawn though their training has not ended."""
+        given = [folder for one in self.trainings for folder in one.given]
+        return [
+            f"note: the training of {folder} has not ended"
+            for folder in given
+            if (folder / ABOUT).exists() and not (folder / LAST).exists()
+        ]
 
     def about(self, frame: pd.DataFrame) -> dict[str, Any]:
         """The runs' descriptions."""
@@ -82,7 +103,9 @@ class Rows(Course):
 
     def override(self, samples: int | None = None, **given: Any) -> Rows:
         """With other runs, data or seed, or fewer images."""
-        return replace(self, trainings=self.chosen(**given), samples=samples or self.samples)
+        return replace(
+            self, trainings=self.chosen(**given), samples=self.samples if samples is None else counted(samples)
+        )
 
     def _read(self, folders: list[Path]) -> pd.DataFrame:
         found = described(folders)
@@ -95,6 +118,17 @@ class Rows(Course):
             return rows
         place = rows.groupby(["attack", "split", "epoch"], observed=True).cumcount()
         return rows[place < self.samples]
+
+
+def counted(samples: int) -> int:
+    """A number of images that is asked for.
+
+    Raises:
+        UserError: it is none.
+    """
+    if samples < 1:
+        raise UserError(f"--samples {samples}: ask for at least 1")
+    return samples
 
 
 def described(folders: Iterable[Path]) -> dict[Path, dict[str, Any]]:
@@ -125,6 +159,10 @@ def _told(frame: pd.DataFrame, about: dict[str, Any]) -> pd.DataFrame:
 
 
 def _joined(frames: list[pd.DataFrame], found: dict[Path, dict[str, Any]]) -> pd.DataFrame:
+    names = [str(name) for frame in frames for name in frame["model"].unique()]
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"{names.count(name)} folders hold a run called '{name}'; give one of them")
     words = {name: object for name in ("model", "attack", "split", "data", "model_sha") if name in frames[0]}
     table = pd.concat([frame.astype(words).astype({name: object for name in ABOUT_RUNS}) for frame in frames])
     table = table.reset_index(drop=True).infer_objects()

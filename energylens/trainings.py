@@ -6,17 +6,16 @@ At demo scale a figure trains them itself; at the paper's scale it names the com
 from __future__ import annotations
 
 import re
-import shlex
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from energylens import references
-from energylens.errors import UserError, many, option
-from energylens.need import Need, Where
-from energylens.train.runs import Folder, Run
-from energylens.train.settings import ARCHITECTURES, difference, preset_of, recipe
+from energylens.errors import UserError, option
+from energylens.need import Where
+from energylens.train import typed
+from energylens.train.runs import Folder, Run, differing
+from energylens.train.settings import ARCHITECTURES, preset_of, recipe
 
 Subset = tuple[str, str]
 """which images, such as `high`, and `unperturbed` or `removed`"""
@@ -34,7 +33,7 @@ class Trainings:
     changes: dict[str, Any] = field(default_factory=dict)
     """settings that differ from the preset's"""
     title: str | None = None
-    """folders are called TITLE-OBJECTIVE-SEED; None for the usual names"""
+    """folders are called TITLE-OBJECTIVE-SEED, at the paper's scale TITLE-OBJECTIVE-DATA-SEED; None for the usual"""
     every: int | None = None
     """epochs between two measurements of the first seed's energies; others are not measured while training"""
     energies_samples: int | None = None
@@ -63,11 +62,14 @@ class Trainings:
                     f"{option(name)} {value} is a setting of attacks; this figure reads training runs: leave it out"
                 )
         if models:
+            for name, value in (("seed", seed), ("data", data)):
+                if value is not None:
+                    raise UserError(f"--{name} {value}: the runs that --models names have their own; leave it out")
             return replace(self, given=tuple(map(_folder, models)))
-        if data is not None and self.here and data != self.data:
+        data = self.data if data is None else _source(data)
+        if self.here and data != self.data:
             raise UserError(f"--data {data} wants --scale paper, or runs that are there: --models runs/NAME")
-        seeds = self.seeds if seed is None else (seed,)
-        return replace(self, data=data or self.data, seeds=seeds)
+        return replace(self, data=data, seeds=self.seeds if seed is None else (seed,))
 
     def runs(self, runs: Path) -> list[Run]:
         """All of them; ordinary ones first, since others ask them which images are meant.
@@ -81,7 +83,8 @@ class Trainings:
     def _run(self, objective: str, seed: int, subset: Subset | None, runs: Path) -> Run:
         preset = preset_of(self.data)
         settings = recipe(preset, objective, self.data, seed=seed, **self.changes)
-        words = [self.title, objective, *(subset or ())] if self.title else []
+        where = [] if self.here else [references.data_name(self.data)[0]]
+        words = [self.title, objective, *(subset or ()), *where] if self.title else []
         title = re.sub("[:,]", "-", "-".join(words)) or None
         made = Run(objective, f"{self.data}:train", ARCHITECTURES[preset], settings, title=title)
         if subset is None:
@@ -116,7 +119,8 @@ class Trainings:
         place = where.place
         engine = engines.engine(place.engine, place.address, None, place.device)
         device = "cpu" if place.engine == "ray" else Files(device=place.device).where
-        energies = prepare.Energies(self.measured_every(run), self.energies_samples)
+        every = self.measured_every(run)
+        energies = prepare.Energies(every, None if every == 0 else self.energies_samples)
         engine(Order((run,), prepare.Place(where.runs, place.data_dir, device), energies))
 
     def measured_every(self, run: Run) -> int | None:
@@ -125,63 +129,8 @@ class Trainings:
 
     def command(self, run: Run, runs: Path) -> str:
         """What trains a run."""
-        words = ["python -m energylens.train", run.objective, "--data", self.data, "--arch", run.arch]
-        words += ["--seed", str(run.settings.seed)]
-        told: dict[str, Any] = {"name": run.title, "subset": run.subset, "subset_mode": run.subset_mode}
-        told |= {"subset_model": run.subset_model if run.title else None, **self.changes}
-        told |= {"energies_every": self.measured_every(run), "energies_samples": self.energies_samples}
-        told |= {"runs": None if runs == Path("runs") else runs}
-        if self.measured_every(run) == 0:
-            del told["energies_samples"]
-        words += [f"{option(name)} {shlex.quote(str(value))}" for name, value in told.items() if value is not None]
-        return " ".join(words)
-
-
-@dataclass(frozen=True)
-class OfTrainings(Need):
-    """A table that is read from training runs."""
-
-    trainings: tuple[Trainings, ...]
-
-    def chosen(self, **given: Any) -> tuple[Trainings, ...]:
-        """The trainings with a user's choices, as `Trainings.override`."""
-        made = tuple(one.override(**given) for one in self.trainings)
-        return made[:1] if made[0].given else made
-
-    def folders(self, where: Where) -> list[Path]:
-        """Those of finished runs, in order."""
-        return list(dict.fromkeys(folder for one in self.trainings for folder in one.folders(where.runs)))
-
-    def missing(self, where: Where) -> list[tuple[Run, str]]:
-        """The runs that are not there, each with the command that trains it."""
-        return [(run, one.command(run, where.runs)) for one in self.trainings for run in one.missing(where.runs)]
-
-    def bring(self, where: Where) -> None:
-        """Have all runs: train what is missing, or say how.
-
-        Raises:
-            UserError: they are to be trained by the user; the commands have been printed.
-        """
-        for one in self.trainings:
-            for run in one.missing(where.runs) if one.here else ():
-                one.train(run, where)
-        missing = self.missing(where)
-        if missing:
-            print(*self.todo(where), sep="\n", flush=True)
-            what = "a training run that is" if len(missing) == 1 else f"{len(missing)} training runs that are"
-            raise UserError(f"this needs {what} not in {where.runs}; train as said above, or name others with --models")
-
-    def todo(self, where: Where) -> Iterator[str]:
-        """The commands that train what is missing, each with the hours that it takes on this device."""
-        from energylens.train import timing
-
-        clock, hours = timing.Clock(where.place), []
-        for one in self.trainings:
-            for run in one.missing(where.runs):
-                hours.append(clock.hours(run, one.measured_every(run), one.energies_samples))
-                yield f"{one.command(run, where.runs)}  # {hours[-1]:.1f} h"
-        if hours:
-            yield f"{many(len(hours), 'run')} missing, about {sum(hours):.0f} hours {clock.how}"
+        every = self.measured_every(run)
+        return typed.command(run, runs, every, None if every == 0 else self.energies_samples)
 
 
 def there(folder: Path, run: Run) -> bool:
@@ -193,19 +142,18 @@ def there(folder: Path, run: Run) -> bool:
     about = Folder(folder).about()
     if about is None:
         return False
-    asked: dict[str, Any] = {"objective": run.objective, "data": ":".join(references.data_name(run.data))}
-    asked |= {"samples": None, "subset": run.subset, "subset_mode": run.subset_mode}
-    differs = [
-        f"{name} {about.get(name)} there, {value} here" for name, value in asked.items() if about.get(name) != value
-    ]
-    if about["arch"].split(":")[0] != run.arch.split(":")[0]:
-        differs.append(f"--arch {about['arch']} there, {run.arch} here")
-    differs += difference(about["settings"], run.settings)
-    if differs:
-        raise UserError(
-            f"{folder} belongs to another run ({'; '.join(differs)}); take another --runs, or name it with --models"
-        )
+    facts = run.facts("", _without_data(run.arch))
+    facts |= {"subset_model": references.public(run.subset_model) if run.subset_model else None}
+    del facts["data_sha"]
+    if differs := differing(about | {"arch": _without_data(about["arch"])}, facts, run.settings):
+        remedy = "take another --runs, or name it with --models"
+        raise UserError(f"{folder} belongs to another run ({'; '.join(differs)}); {remedy}")
     return Folder(folder).done
+
+
+def _without_data(arch: str) -> str:
+    """An architecture without what a run adds to it from its images."""
+    return ":".join(part for part in arch.split(":") if not part.startswith(("channels=", "classes=")))
 
 
 def _folder(text: str) -> Path:
@@ -214,12 +162,27 @@ def _folder(text: str) -> Path:
     Raises:
         UserError: there is none.
     """
-    path = Path(references.named(text)[1])
+    name, bare = references.named(text)
+    if bare != text:
+        raise UserError(f"--models {text}: runs go by the names of their folders; leave {name}= out")
+    path = Path(text)
     folder = path.parent if path.suffix == ".safetensors" else path
     if not folder.is_dir():
         command = references.run_command(f"{folder}/last.safetensors")
         raise UserError(f"no such run: {folder}" + (f"; train it: {command}" if command else ""))
     return folder
+
+
+def _source(data: str) -> str:
+    """A data reference without its split, which is `train`.
+
+    Raises:
+        UserError: another split is named.
+    """
+    source, split = references.split(data)
+    if source != data and split != "train":
+        raise UserError(f"--data {data}: runs are trained on training images; say --data {source}")
+    return source
 
 
 def demo(*objectives: str, **more: Any) -> Trainings:

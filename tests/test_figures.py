@@ -11,10 +11,10 @@ from matplotlib.colors import to_hex
 from energylens import paths
 from energylens.attacks import PGD, Attack
 from energylens.claims import Verdict
+from energylens.from_runs import OfTrainings
 from energylens.plots import style, violins
 from energylens.recipe import Recipe, recipes
 from energylens.train.objectives import OBJECTIVES
-from energylens.trainings import OfTrainings
 
 fig4 = paths.load("figures", "fig4")
 RNG = np.random.default_rng(0)

@@ -10,6 +10,7 @@ from energylens import command, figure, paths
 from energylens.recipe import recipes
 from energylens.train import command as train_command
 from energylens.train import engines, timing
+from energylens.train.prepare import Energies
 from energylens.train.settings import ARCHITECTURES
 
 FIGURES = {
@@ -28,6 +29,7 @@ def small(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def _quick_clock(monkeypatch):
+    timing.clock.cache_clear()
     monkeypatch.setattr(timing, "_step", lambda run, name, images, device: 0.36 * images)
 
 
@@ -60,7 +62,7 @@ def test_a_figure_at_paper_scale_reads_the_runs_that_lie_there(name, tmp_path, s
     assert run(tmp_path, name) == 0
     out = capsys.readouterr().out
     drawn = [line for line in out.splitlines() if line.startswith("drawn: ")]
-    assert len(drawn) == (1 if name == "drift" else 2)
+    assert len(drawn) == 2  # png and pdf; the animation and where it comes from
     assert out.count("claim: ") == len(paths.load("figures", name).CLAIMS)
     assert "missing, about" not in out
 
@@ -72,7 +74,9 @@ def test_a_table_at_paper_scale_evaluates_the_runs_that_lie_there(name, tmp_path
     assert run(tmp_path, name) == 0
     out = capsys.readouterr().out
     assert ("runs missing" in out) == (name != "tab1b")  # seeds 3 to 5
-    assert {path.suffix for path in (tmp_path / "out").glob(f"{name}.*")} == {".txt", ".csv", ".md", ".tex"}
+    assert {path.suffix for path in (tmp_path / "out").glob(f"{name}.*")} == {
+        ".txt", ".csv", ".md", ".tex", ".json"
+    }  # fmt: skip
     found = pd.read_csv(tmp_path / "out" / f"{name}.csv")
     ours = found[found["seeds"] > 0]
     assert (ours["mean"] == 0).all()
@@ -89,9 +93,11 @@ def test_a_table_shows_what_is_there_and_names_what_is_missing(tmp_path, small, 
     out = capsys.readouterr().out
     assert "74 runs missing, about " in out
     assert out.count("python -m energylens.train") == 74
-    hours = 50_000 * 100 * 0.36 / 3600
+    days = 50_000 * 100 * 0.36 / 86400
     where = f"--runs {tmp_path / 'runs'}"
-    assert f"sat --data cifar10 --arch small-resnet:width=4 --seed 2 --energies-every 0 {where}  # {hours:.1f} h" in out
+    assert (
+        f"sat --data cifar10 --arch small-resnet:width=4 --seed 2 --energies-every 0 {where}  # {days:.1f} days" in out
+    )
     assert (tmp_path / "out" / "tab1a.txt").exists()
 
 
@@ -106,9 +112,14 @@ def test_the_commands_that_are_named_train_the_runs_that_are_missing(analysis, t
             words = shlex.split(line)
             assert words[:3] == ["python", "-m", "energylens.train"]
             assert command.run(train_command.app, "test", words[3:]) == 0
-            (typed,) = orders.pop().runs
+            order = orders.pop()
+            (typed,) = order.runs
+            every = one.measured_every(made)
+            assert order.energies == Energies(every, None if every == 0 else one.energies_samples)
             assert (typed.name, typed.settings, typed.data) == (made.name, made.settings, made.data)
-            assert (typed.subset, typed.subset_mode) == (made.subset, made.subset_mode)
+            assert (typed.subset, typed.subset_mode, typed.subset_model) == (
+                made.subset, made.subset_mode, made.subset_model
+            )  # fmt: skip
             assert typed.arch == made.arch == "resnet18"
 
 

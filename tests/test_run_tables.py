@@ -116,6 +116,38 @@ def test_the_common_attack_is_pgd_20_at_the_runs_own_radius(attack, eps, role):
     assert roles.role(attack, eps) == role
 
 
+def test_two_folders_of_one_run_are_one_and_two_runs_of_one_name_are_refused(runs, tmp_path):
+    twice = Means((Trainings((), "digits", given=(runs / NAME, runs / ".." / runs.name / NAME)),))
+    pd.testing.assert_frame_equal(read(twice, runs), read(Means((Trainings((), "d", given=(runs / NAME,)),)), runs))
+    shutil.copytree(runs / NAME, tmp_path / "copy")
+    copied = Means((Trainings((), "digits", given=(runs / NAME, tmp_path / "copy")),))
+    with pytest.raises(UserError, match=r"2 folders hold a run called 'sat-digits.*'; give one of them"):
+        read(copied, runs)
+
+
+def test_a_run_that_was_trained_without_energies_says_how_it_is_had(tmp_path, monkeypatch):
+    need = Means((demo("sat", seeds=(3,)),))
+    (run,) = need.trainings[0].runs(tmp_path / "runs")
+    folder = tmp_path / "runs" / run.name
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text(json.dumps(run.facts("sha", "small-resnet:channels=1:classes=10")))
+    (folder / "last.safetensors").write_bytes(b"")
+    with pytest.raises(UserError) as error:
+        need.frame("phases", Where(Place(), tmp_path / "runs"), True)
+    assert f"the energies of {folder} were not measured while it was trained; delete it" in str(error.value)
+    assert "python -m energylens.train sat --data digits --arch small-resnet --seed 3 --name demo-sat" in str(
+        error.value
+    )
+
+
+def test_a_run_whose_training_has_not_ended_is_drawn_and_told(runs, tmp_path):
+    shutil.copytree(runs / NAME, tmp_path / NAME)
+    need = Means((Trainings((), "digits", given=(tmp_path / NAME,)),))
+    assert need.remarks(Where(Place()), False) == []
+    (tmp_path / NAME / "last.safetensors").unlink()
+    assert need.remarks(Where(Place()), False) == [f"note: the training of {tmp_path / NAME} has not ended"]
+
+
 def test_a_run_trained_with_pgd_20_has_one_attack_that_is_both():
     frame = pd.DataFrame(
         {"model": ["a", "a", "b", "b"], "split": "train", "role": ["own", "common", "natural", "common"]}
@@ -131,21 +163,60 @@ def evaluated(folder: Path, *rows: dict) -> Where:
     return Where(Place(), folder / "runs", folder / "out")
 
 
-def test_of_several_samples_the_largest_counts_and_other_models_and_attacks_do_not(tmp_path):
+def placed(tmp_path: Path, eps: float = 0.2) -> Accuracies:
+    """A table of one run, PGD on all images and AutoAttack on 200."""
     folder = tmp_path / "runs" / "demo-sat-1"
     folder.mkdir(parents=True)
-    where = evaluated(
-        tmp_path,
-        {"model": "demo-sat-1", "attack": "natural", "n": 500, "accuracy": 0.9},
-        {"model": "demo-sat-1", "attack": "natural", "n": 200, "accuracy": 0.8},
-        {"model": "demo-sat-1", "attack": "pgd-eps0.2", "n": 500, "accuracy": 0.4, "seed": 0},
-        {"model": "demo-sat-1", "attack": "pgd-eps0.2-steps50", "n": 500, "accuracy": 0.3},
-        {"model": "demo-sat-1", "attack": "autoattack-eps0.2", "n": 200, "accuracy": 0.2},
-        {"model": "another", "attack": "natural", "n": 500, "accuracy": 0.7},
-    )
-    need = Accuracies((Trainings((), "digits", given=(folder,)),))
+    (folder / "run.json").write_text(json.dumps({"objective": "sat", "settings": {"eps": eps, "seed": 1}}))
+    return Accuracies((Trainings((), "digits", given=(folder,)),), (("pgd", None), ("autoattack", 200)))
+
+
+ROWS = (
+    {"model": "demo-sat-1", "attack": "natural", "n": 500, "accuracy": 0.9, "eps": None},
+    {"model": "demo-sat-1", "attack": "pgd-eps0.2", "n": 500, "accuracy": 0.4, "seed": 0},
+    {"model": "demo-sat-1", "attack": "autoattack-eps0.2", "n": 200, "accuracy": 0.2},
+)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"attack": "natural", "n": 200, "eps": None},
+        {"attack": "pgd-eps0.2", "n": 200},
+        {"attack": "pgd-eps0.2", "n": 500, "shuffle_seed": 5, "key": "other"},
+        {"attack": "pgd-eps0.1", "n": 500, "eps": 0.1},
+        {"attack": "pgd-eps0.2-steps50", "n": 500},
+        {"attack": "autoattack-eps0.2", "n": 500},
+        {"model": "another", "attack": "natural", "n": 500, "eps": None},
+    ],
+    ids=str,
+)
+def test_the_tables_own_attacks_count_at_the_trainings_radius_on_the_images_that_are_asked_for(other, tmp_path):
+    need = placed(tmp_path)
+    where = evaluated(tmp_path, *ROWS, {"model": "demo-sat-1", "accuracy": 0.7, "seed": 0} | other)
     frame = need.frame("table_1a", where, False)
     assert dict(zip(frame["measure"], frame["accuracy"], strict=True)) == {"clean": 0.9, "pgd": 0.4, "autoattack": 0.2}
+    assert len(frame) == 3
+
+
+def test_rows_of_weights_that_are_no_longer_there_are_told(tmp_path):
+    need = placed(tmp_path)
+    where = evaluated(tmp_path, *ROWS, ROWS[1] | {"model_sha": "older"})
+    with pytest.raises(UserError, match="rows of 2 networks called demo-sat-1; leave out --no-measure"):
+        need.frame("table_1a", where, False)
+
+
+def test_the_present_weights_count_where_they_are_known(runs, tmp_path):
+    """TRADES's weights under SAT's name, with rows of both networks."""
+    from energylens import accuracies
+
+    folder = tmp_path / "runs" / NAME
+    shutil.copytree(runs / NAME.replace("sat", "trades", 1), folder)
+    ((name, sha),) = accuracies._weights([folder]).values()
+    ours = [row | {"model": name, "model_sha": sha} for row in ROWS]
+    where = evaluated(tmp_path, *(row | {"model_sha": "older", "accuracy": 0.1} for row in ours), *ours)
+    frame = replace(placed(tmp_path), trainings=(Trainings((), "digits", given=(folder,)),)).frame("x", where, True)
+    assert set(frame["accuracy"]) == {0.9, 0.4, 0.2}
 
 
 def test_without_a_row_it_says_what_evaluates_the_runs(tmp_path):
@@ -172,8 +243,10 @@ def test_runs_of_ones_own_are_drawn_by_name(runs, tmp_path, capsys, monkeypatch)
     named = [part for folder in sorted(runs.iterdir()) for part in ("--models", folder)]
     assert draw("fig3", "fig1d", "drift", *named) == 0
     assert {path.name for path in Path("out").iterdir()} == {
-        "fig3.png", "fig3.pdf", "fig1d.png", "fig1d.pdf", "drift.gif"
+        "fig3.png", "fig3.pdf", "fig1d.png", "fig1d.pdf", "drift.gif", "drift.provenance.json"
     }  # fmt: skip
+    about = json.loads(Path("out/drift.provenance.json").read_text())
+    assert about["recipes"]["drifts"][NAME]["objective"] == "sat"
     assert "claim: cannot tell" in capsys.readouterr().out
 
 
@@ -193,10 +266,13 @@ def test_figures_of_runs_need_no_torch(runs, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["fig3", "--format", "gif"], "unknown format 'gif'"),
-        (["drift", "--format", "png"], "unknown format 'png'"),
-        (["tab1a", "--format", "png"], "unknown format 'png'"),
-        (["fig3", "--no-measure"], "no finished run runs/demo-sat-1; train it: python -m energylens.train sat"),
+        (["fig3", "--format", "gif"], "unknown format of fig3 'gif'"),
+        (["drift", "--format", "png"], "unknown format of drift 'png'"),
+        (["tab1a", "--format", "png"], "unknown format of tab1a 'png'"),
+        (
+            ["fig3", "--no-measure"],
+            "no finished run runs/demo-sat-1 and 1 other; train it: python -m energylens.train sat",
+        ),
         (["tab1a", "--no-measure"], "out/evaluate.parquet has no row of these runs"),
         (["fig3", "--shuffle-seed", "1"], "--shuffle-seed 1 is a setting of attacks"),
     ],
@@ -222,7 +298,7 @@ def test_a_dry_run_says_what_would_be_trained_and_evaluated(runs, tmp_path, caps
     assert draw("fig3", "--dry-run") == 0
     out = capsys.readouterr().out
     assert out.count("python -m energylens.train") == 2
-    assert "2 runs missing, about 0 hours on this CPU" in out
+    assert "2 runs missing, about " in out
     assert draw("tab1a", "--dry-run", "--models", runs / NAME) == 0
     assert "pgd: 1 run of 1 would be evaluated" in capsys.readouterr().out
     assert not list(tmp_path.iterdir())

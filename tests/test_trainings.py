@@ -94,9 +94,14 @@ def described(folder: Path, **changes) -> Path:
     ("changes", "told"),
     [
         ({"objective": "trades"}, "objective trades there, sat here"),
-        ({"data": "cifar10:train"}, "data cifar10:train there, digits:train here"),
-        ({"samples": 100}, "samples 100 there, None here"),
-        ({"arch": "resnet18:channels=1"}, "--arch resnet18:channels=1 there, small-resnet:width=4 here"),
+        ({"data": "cifar10:train"}, "--data cifar10:train there, digits:train here"),
+        ({"samples": 100}, "--samples 100 there, not given here"),
+        ({"shuffle_seed": 5}, "--shuffle-seed 5 there, not given here"),
+        ({"subset_model": "another"}, "--subset-model another there, not given here"),
+        (
+            {"arch": "small-resnet:width=4:depth=10:channels=1"},
+            "--arch small-resnet:width=4:depth=10 there, small-resnet:width=4 here",
+        ),
     ],
 )
 def test_a_folder_of_another_run_is_refused_with_what_differs(changes, told, tmp_path):
@@ -121,6 +126,9 @@ def test_a_run_that_has_not_ended_is_missing_whatever_is_measured_of_it(tmp_path
         ({"precision": "bf16"}, "--precision bf16 is a setting of attacks"),
         ({"data": "cifar10"}, "--data cifar10 wants --scale paper, or runs that are there: --models runs/NAME"),
         ({"models": ["runs/none"]}, "no such run: runs/none"),
+        ({"models": ["SAT=runs/none"]}, "runs go by the names of their folders; leave SAT= out"),
+        ({"models": ["runs/none"], "seed": 7}, "--seed 7: the runs that --models names have their own; leave it out"),
+        ({"data": "digits:test"}, "--data digits:test: runs are trained on training images; say --data digits"),
         (
             {"models": ["runs/sat-cifar10-resnet18-2"]},
             "train it: python -m energylens.train sat --data cifar10 --arch resnet18 --seed 2",
@@ -137,6 +145,19 @@ def test_means_are_of_all_images_and_rows_of_the_first():
     with pytest.raises(UserError, match="--samples 5: here are means over all images that were measured; leave it out"):
         Means((demo("sat"),)).override(samples=5)
     assert Rows((demo("sat"),)).override(samples=5).samples == 5
+    with pytest.raises(UserError, match="--samples 0: ask for at least 1"):
+        Rows((demo("sat"),)).override(samples=0)
+
+
+def test_the_split_of_training_images_may_be_said():
+    (run,) = paper("sat").override(data="cifar100:train").runs(Path())
+    assert (run.name, run.data) == ("sat-cifar100-resnet18-1", "cifar100:train")
+
+
+def test_titles_of_the_papers_runs_tell_their_data():
+    made = replace(paper("sat"), title="pgd5")
+    assert names(made) == ["pgd5-sat-cifar10-1"]
+    assert names(made.override(data="svhn")) == ["pgd5-sat-svhn-1"]
 
 
 def test_folders_that_a_user_names_stand_for_all(tmp_path):
@@ -146,29 +167,37 @@ def test_folders_that_a_user_names_stand_for_all(tmp_path):
     assert need.missing(where(tmp_path)) == []
 
 
-def test_hours_are_a_steps_seconds_times_images_epochs_and_passes(monkeypatch):
-    """0.012 s an image and step of PGD-10, so 0.001 s a pass; 50,000 images, 100 epochs; energies of 1,000 + 1,000
+def test_the_time_is_a_steps_seconds_times_images_epochs_and_passes(monkeypatch):
+    """0.6 s an image and step of PGD-10, so 0.05 s a pass; 50,000 images, 100 epochs; energies of 1,000 + 1,000
     images at 51 moments: 1,000 (10 + 20) and 1,000 x 20 passes each."""
-    monkeypatch.setattr(timing, "_step", lambda run, name, images, device: 0.012 * images * (50 if images == 16 else 1))
+    monkeypatch.setattr(timing, "_step", lambda run, name, images, device: {16: 9.6}[images])
     (run,) = paper("sat").runs(Path())
-    clock = timing.Clock(Place(device="cpu"))
-    plain = 0.6 * 50_000 * 100 / 3600  # 16 images took more than half a second, so no whole batch is timed
-    assert clock.hours(run, 0, None) == pytest.approx(plain)
-    assert clock.hours(run, 2, 1000) == pytest.approx(plain + 0.05 * 51 * 50_000 / 3600)
+    clock = timing.Clock("cpu")
+    plain = 0.6 * 50_000 * 100
+    assert clock.seconds(run, 0, None) == pytest.approx(plain)
+    assert clock.seconds(run, 2, 1000) == pytest.approx(plain + 0.05 * 51 * 50_000)
+
+
+def test_training_without_attack_has_two_passes_a_step(monkeypatch):
+    monkeypatch.setattr(timing, "_step", lambda run, name, images, device: {16: 9.6}[images])
+    (run,) = paper("standard").runs(Path())
+    clock = timing.Clock("cpu")
+    plain = 0.6 * 50_000 * 100
+    assert clock.seconds(run, 100, 1000) == pytest.approx(plain + 0.3 * 2 * 40_000)
 
 
 def test_a_quick_step_is_timed_with_a_whole_batch(monkeypatch):
     monkeypatch.setattr(timing, "_step", lambda run, name, images, device: {16: 0.4, 128: 1.28}[images])
     (run,) = paper("sat").runs(Path())
-    assert timing.Clock(Place(device="cpu")).hours(run, 0, None) == pytest.approx(0.01 * 50_000 * 100 / 3600)
+    assert timing.Clock("cpu").seconds(run, 0, None) == pytest.approx(0.01 * 50_000 * 100)
 
 
-def test_a_step_is_really_timed():
-    (run,) = QUICK.runs(Path())
-    assert 0 < timing.Clock(Place(device="cpu")).hours(run, None, None) < 1
+@pytest.mark.parametrize("changes", [{}, {"epochs": 1, "batch": 64}, {"awp": 0.005, "awp_warmup": 1}])
+def test_a_step_is_really_timed(changes):
+    (run,) = replace(QUICK, changes=QUICK.changes | changes).runs(Path())
+    assert 0 < timing.Clock("cpu").seconds(run, None, None) < 3600
 
 
-def test_the_hours_of_data_of_unknown_size_are_not_guessed():
+def test_the_time_of_data_of_unknown_size_is_not_guessed():
     run = replace(paper("sat").runs(Path())[0], data="mine:train")
-    with pytest.raises(UserError, match="how many images mine has is not known here; take one of digits, cifar10"):
-        timing.Clock(Place(device="cpu")).hours(run, 0, None)
+    assert timing.Clock("cpu").seconds(run, 0, None) is None

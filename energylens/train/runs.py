@@ -70,6 +70,24 @@ def _shown(value: Any) -> str:
     return "not given" if value is None else str(value)
 
 
+def differing(about: dict[str, Any], facts: dict[str, Any], settings: Settings) -> list[str]:
+    """What of a run differs from what a folder's description says, as `--samples 5 there, 6 here`.
+
+    Args:
+        about: what `run.json` says.
+        facts: those of the run; those that are not among them may be anything.
+        settings: the run's.
+    """
+    differs = [
+        f"{_named(name)} {_shown(about.get(name))} there, {_shown(value)} here"
+        for name, value in facts.items()
+        if name not in ("settings", "data_sha") and about.get(name) != value
+    ] + difference(about["settings"], settings)
+    if not differs and "data_sha" in facts and about.get("data_sha") != facts["data_sha"]:
+        return ["other images under the same name"]
+    return differs
+
+
 @dataclass(frozen=True)
 class Folder:
     """Where a run lies: RUNS/NAME."""
@@ -90,7 +108,9 @@ class Folder:
             return None
         try:
             about = json.loads(file.read_text())
-            return about if isinstance(about["settings"], dict) else about["settings"]["is no dict"]
+            if not isinstance(about["settings"], dict) or not isinstance(about["arch"], str):
+                raise ValueError("it describes no training")
+            return about
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"{file} cannot be read ({first_line(error)}); delete its folder to train anew") from error
 
@@ -101,16 +121,7 @@ class Folder:
             UserError: it belongs to another run; says what differs.
         """
         about = self.about()
-        if about is None:
-            return
-        differs = [
-            f"{_named(name)} {_shown(about.get(name))} there, {_shown(value)} here"
-            for name, value in facts.items()
-            if name not in ("settings", "data_sha") and about.get(name) != value
-        ] + difference(about["settings"], settings)
-        if not differs and about.get("data_sha") != facts["data_sha"]:
-            differs = ["other images under the same name"]
-        if differs:
+        if about is not None and (differs := differing(about, facts, settings)):
             remedy = "repeat its settings to go on with it, or take --name NAME, or another --runs"
             raise UserError(f"{self.path} belongs to another run ({'; '.join(differs)}); {remedy}")
 

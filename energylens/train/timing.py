@@ -3,6 +3,7 @@
 import dataclasses
 import statistics
 import time
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,10 @@ import torch
 
 from energylens import references
 from energylens.data import Data
-from energylens.errors import UserError, many
-from energylens.options import Files, Place
+from energylens.errors import many
+from energylens.options import Files
 from energylens.train import loop, prepare
+from energylens.train.objectives import OBJECTIVES
 from energylens.train.processes import Alone
 from energylens.train.runs import Run
 
@@ -34,8 +36,8 @@ COMMON_STEPS = 20
 class Clock:
     """Times a step of each kind of training once."""
 
-    def __init__(self, place: Place):
-        self.device = torch.device(Files(device=place.device).where)
+    def __init__(self, device: str | None):
+        self.device = torch.device(Files(device=device).where)
         self.known: dict[Any, float] = {}
 
     @property
@@ -46,31 +48,28 @@ class Clock:
         threads = many(torch.get_num_threads(), "thread")
         return f"on this CPU with {threads}, from a timed step of each kind; --device cuda tells a GPU's"
 
-    def hours(self, run: Run, every: int | None, samples: int | None) -> float:
-        """Of a whole run, its measurements of energies included.
+    def seconds(self, run: Run, every: int | None, samples: int | None) -> float | None:
+        """Of a whole run, its measurements of energies included; None for data whose size is not known here.
 
         Args:
             run: the training.
             every: epochs between two measurements; 0 for none, None for a tenth of all.
             samples: images of each split that are measured; all if None.
-
-        Raises:
-            UserError: the number of its images is not known here.
         """
         name = references.data_name(run.data)[0]
         if name not in SIZES:
-            raise UserError(f"how many images {name} has is not known here; take one of {', '.join(SIZES)}")
+            return None
         *_, train, test = SIZES[name]
-        epochs = run.settings.epochs
+        epochs, inner = run.settings.epochs, OBJECTIVES[run.objective].inner
+        steps = 0 if inner is None else inner.steps or run.settings.attack_steps
         every = max(1, epochs // 10) if every is None else every
         times = -(-epochs // every) + 1 if every else 0
-        measured = min(train, samples or train) * (run.settings.attack_steps + COMMON_STEPS)
+        measured = min(train, samples or train) * (steps + COMMON_STEPS)
         measured += min(test, samples or test) * COMMON_STEPS
-        a_step = self._seconds(run, name)
-        a_pass = a_step / (run.settings.attack_steps + 2)
-        return (a_step * train * epochs + a_pass * measured * times) / 3600
+        a_step = self._a_step(run, name)
+        return a_step * train * epochs + a_step / (steps + 2) * measured * times
 
-    def _seconds(self, run: Run, name: str) -> float:
+    def _a_step(self, run: Run, name: str) -> float:
         """An image's share of a step."""
         fixed = dataclasses.replace(run.settings, seed=1)
         kind = (run.objective, run.arch, name, tuple(dataclasses.asdict(fixed).items()))
@@ -86,16 +85,23 @@ class Clock:
         return _step(run, name, run.settings.batch, self.device) / run.settings.batch
 
 
+@cache
+def clock(device: str | None) -> Clock:
+    """The one of a device, so that a kind of training is timed once."""
+    return Clock(device)
+
+
 def _step(run: Run, name: str, images: int, device: torch.device) -> float:
     """Seconds of a step of so many images."""
     data = _made(name, images)
-    settings = dataclasses.replace(run.settings, batch=images)
+    changes: dict[str, Any] = {"batch": images, "epochs": 2 * TIMES, "awp_warmup": 0, "burn_in": None}
+    settings = dataclasses.replace(run.settings, select="last", select_after=None, **changes)
     objective = loop.chosen(run.objective, settings)
     state = loop.begin(prepare.complete(run.arch, data), objective, data, settings, device)
     epochs = loop.epochs(state, data, Alone(device))
     next(epochs)  # wakes the device
     seconds = []
-    for _ in range(min(TIMES, settings.epochs - 1)):
+    for _ in range(TIMES):
         began = time.perf_counter()
         next(epochs)
         seconds.append(time.perf_counter() - began)

@@ -1,0 +1,69 @@
+"""Tables that are read from training runs: which are missing, and how they are had."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from energylens.errors import UserError, many
+from energylens.need import Need, Where
+from energylens.train.runs import Run
+from energylens.trainings import Trainings
+
+
+@dataclass(frozen=True)
+class OfTrainings(Need):
+    """A table that is read from training runs."""
+
+    trainings: tuple[Trainings, ...]
+
+    def chosen(self, **given: Any) -> tuple[Trainings, ...]:
+        """The trainings with a user's choices, as `Trainings.override`."""
+        made = tuple(one.override(**given) for one in self.trainings)
+        return made[:1] if made[0].given else made
+
+    def folders(self, where: Where) -> list[Path]:
+        """Those of finished runs, in order."""
+        return list(dict.fromkeys(folder for one in self.trainings for folder in one.folders(where.runs)))
+
+    def missing(self, where: Where) -> list[tuple[Run, str]]:
+        """The runs that are not there, each with the command that trains it."""
+        return [(run, one.command(run, where.runs)) for one in self.trainings for run in one.missing(where.runs)]
+
+    def bring(self, where: Where) -> None:
+        """Have all runs: train what is missing, or say how.
+
+        Raises:
+            UserError: they are to be trained by the user; the commands have been printed.
+        """
+        for one in self.trainings:
+            for run in one.missing(where.runs) if one.here else ():
+                one.train(run, where)
+        if missing := self.missing(where):
+            print(*todo(self.trainings, where), sep="\n", flush=True)
+            what = "a training run that is" if len(missing) == 1 else f"{len(missing)} training runs that are"
+            raise UserError(f"this needs {what} not in {where.runs}; train as said above, or name others with --models")
+
+
+def trainings(needs: Iterable[Need]) -> list[Trainings]:
+    """All that some tables are read from."""
+    return [one for need in needs if isinstance(need, OfTrainings) for one in need.trainings]
+
+
+def todo(asked: Iterable[Trainings], where: Where) -> Iterator[str]:
+    """The commands that train what is missing, each once, with the time that it takes on this device."""
+    missing = {run.name: (one, run) for one in asked for run in one.missing(where.runs)}
+    if not missing:
+        return
+    from energylens.rates import spoken
+    from energylens.train import timing
+
+    clock, total = timing.clock(where.place.device), 0.0
+    for one, run in missing.values():
+        seconds = clock.seconds(run, one.measured_every(run), one.energies_samples)
+        total += math.nan if seconds is None else seconds
+        yield f"{one.command(run, where.runs)}  # {spoken(seconds)}"
+    yield f"{many(len(missing), 'run')} missing, about {spoken(None if math.isnan(total) else total)} {clock.how}"

@@ -22,6 +22,8 @@ class Bent:
     """standard error of each bend, the slope behind it minus the one before it, in spreads of the measurements"""
     squares: float
     """sum of the squared residuals"""
+    lag: float = 0.0
+    """correlation of a residual with the one before it; 0 where that is negative"""
 
 
 def bent(step: np.ndarray, values: np.ndarray, knots: np.ndarray) -> Bent:
@@ -40,12 +42,19 @@ def bent(step: np.ndarray, values: np.ndarray, knots: np.ndarray) -> Bent:
     design = np.stack([np.ones_like(away), away, *hinges], 2)  # [C, N, 2 + m]
     inverse = np.linalg.inv(design.swapaxes(1, 2) @ design)
     lines = (inverse @ design.swapaxes(1, 2) @ values[:, None])[..., 0]
-    squares = ((values - (design @ lines[..., None])[..., 0]) ** 2).sum(1)
+    residuals = values - (design @ lines[..., None])[..., 0]
+    squares = (residuals**2).sum(1)
     best = int(squares.argmin())
     offset, *bends = lines[best]
     slopes = tuple(float(slope / span) for slope in itertools.accumulate(bends))
     errors = tuple(float(error / span) for error in np.diagonal(inverse[best])[2:] ** 0.5)
-    return Bent(tuple(map(int, knots[best])), float(offset), slopes, errors, float(squares[best]))
+    return Bent(tuple(map(int, knots[best])), float(offset), slopes, errors, float(squares[best]), lag(residuals[best]))
+
+
+def lag(residuals: np.ndarray) -> float:
+    """Correlation of a residual with the one before it, 0 at least."""
+    squares = float(residuals @ residuals)
+    return max(0.0, float(residuals[1:] @ residuals[:-1]) / squares) if squares > 0 else 0.0
 
 
 def places(n: int, knots: int, apart: int) -> np.ndarray:
@@ -68,16 +77,18 @@ def _best(step: np.ndarray, values: np.ndarray, knots: np.ndarray) -> Bent:
 
 
 def bic(fit: Bent, values: np.ndarray, floor: float) -> float:
-    """Bayesian information criterion of a line: n log(mean squared residual) + log n for each number fitted.
+    """Bayesian information criterion of a line: n log(mean squared innovation) + log n for each number fitted.
 
-    Fitted are its height, its slopes and the places of its knots.
+    An innovation is the part of a residual that the one before it does not tell (an autoregression of first order):
+    their mean square is that of the residuals times 1 - lag^2. A random walk about a line so brings next to nothing for
+    a kink, though a line that bends follows it more closely. Fitted are height, slopes and places of the knots.
 
     Args:
         fit: to the values.
         values: [N].
-        floor: spread that the residuals have at least, so that a perfect line does not count without limit.
+        floor: spread that the innovations have at least, so that a perfect line does not count without limit.
 
-    Source: Schwarz 1978, for normal residuals of one unknown spread.
+    Source: Schwarz 1978, for normal innovations of one unknown spread.
     """
     n = len(values)
-    return n * math.log(max(fit.squares / n, floor**2)) + (2 + 2 * len(fit.knots)) * math.log(n)
+    return n * math.log(max(fit.squares / n * (1 - fit.lag**2), floor**2)) + (2 + 2 * len(fit.knots)) * math.log(n)

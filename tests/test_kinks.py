@@ -59,4 +59,18 @@ def test_the_criterion_by_hand():
     values = np.zeros(10)
     fit = kinks.Bent((4,), 0, (0, 0), (1,), squares=40.0)
     assert kinks.bic(fit, values, floor=0) == pytest.approx(10 * math.log(4) + 4 * math.log(10))
+    alike = kinks.Bent((4,), 0, (0, 0), (1,), squares=40.0, lag=0.5)
+    assert kinks.bic(alike, values, floor=0) == pytest.approx(10 * math.log(3) + 4 * math.log(10))
     assert kinks.bic(fit, values, floor=3) == pytest.approx(10 * math.log(9) + 4 * math.log(10))
+
+
+def test_the_correlation_of_neighbouring_residuals_by_hand():
+    assert kinks.lag(np.array([1.0, 1, -1, -1])) == pytest.approx(1 / 4)
+    assert kinks.lag(np.array([1.0, -1, 1, -1])) == 0
+    assert kinks.lag(np.zeros(4)) == 0
+    step = np.arange(40.0)
+    values = np.sin(step)
+    line = np.polynomial.Polynomial.fit(step, values, 1)
+    residuals = values - line(step)
+    known = (residuals[1:] * residuals[:-1]).sum() / (residuals**2).sum()
+    assert kinks.fits(step, values, [0], apart=2)[0].lag == pytest.approx(known)

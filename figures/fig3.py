@@ -49,7 +49,8 @@ FEWEST_LAST, STOPPED = 4, 0.01
 """measured epochs of the third phase that its error's claim takes; a fall of the error that is none"""
 LAST = 3 / 4
 """share of the last epoch from which on TRADES is compared with SAT"""
-FEWEST_COMPARED = 5
+FEWEST_COMPARED, LEAST = 5, 1 / 10
+"""of these epochs; share of the larger |Delta E| that the two differ by"""
 
 
 @dataclass(frozen=True)
@@ -165,17 +166,25 @@ def trades_stays_closer_to_zero(phases: pd.DataFrame) -> Verdict:
     """|mean Delta E(x)| of SAT minus that of TRADES, in the last quarter of the epochs that both have.
 
     Each under its own training attack. It holds (fails) when the difference is above (below) zero at every one of
-    those epochs; with fewer than 3 of them, it cannot tell.
+    those epochs, the 95 % interval of its mean over them is so as well, and that mean is at least a tenth of the larger
+    of both |Delta E|; else, and with fewer than 5 epochs, it cannot tell. The epochs are those of one training each.
     """
     claim = "late in training, TRADES's Delta E(x) is closer to zero than SAT's"
     apart, common = _apart(phases, roles.OWN), _apart(phases, roles.COMMON)
     if len(apart) < FEWEST_COMPARED:
         few = courses.few(len(apart), FEWEST_COMPARED)
         return Verdict(claim, CANNOT_TELL, detail=f"SAT and TRADES, last quarter: {few}")
-    outcome = HOLDS if apart.min() > 0 else FAILS if apart.max() < 0 else CANNOT_TELL
+    mean, (low, high) = courses.level(apart)
+    small = abs(mean) < LEAST * max(_late(phases, name, apart.index) for name in ("sat", "trades"))
+    outcome = HOLDS if min(apart.min(), low) > 0 else FAILS if max(apart.max(), high) < 0 else CANNOT_TELL
+    outcome = CANNOT_TELL if small else outcome
     detail = f"|Delta E| of SAT minus that of TRADES, nats, mean over epochs {apart.index[0]} to {apart.index[-1]}"
     detail += f"; {apart.min():.3f} to {apart.max():.3f}; under PGD-20 {common.mean():.3f}"
-    return Verdict(claim, outcome, float(apart.mean()), n=len(apart), detail=detail)
+    return Verdict(claim, outcome, mean, (low, high), len(apart), detail)
+
+
+def _late(phases: pd.DataFrame, objective: str, epochs: pd.Index) -> float:
+    return float(courses.of(phases, objective, "delta_energy").abs()[epochs].mean())
 
 
 def _apart(phases: pd.DataFrame, role: str) -> pd.Series:

@@ -34,6 +34,16 @@ def test_a_change_is_scipys_line_with_its_interval():
     assert (rise, low, high) == pytest.approx((20 * line.slope, 20 * line.slope - half, 20 * line.slope + half))
 
 
+def test_a_level_has_the_spread_about_its_line_wider_where_neighbours_are_alike():
+    alternating = np.array([1.0, -2, 1, 1, -2, 1])  # no trend, neighbours unlike each other
+    mean, (low, high) = courses.level(pd.Series(5 + alternating + 0.1 * np.arange(6)))
+    half = stats.t.ppf(0.975, 4) * np.sqrt(12 / 4 / 6)
+    assert (mean, low, high) == pytest.approx((5.25, 5.25 - half, 5.25 + half))
+    alike = np.array([-1.0, -1, 2, 2, -1, -1])  # lag-1: (1 - 2 + 4 - 2 + 1) / 12
+    mean, (low, high) = courses.level(pd.Series(alike))
+    assert (mean, high) == pytest.approx((0, half * np.sqrt((1 + 1 / 6) / (1 - 1 / 6))))
+
+
 def test_a_title_says_images_radius_and_runs():
     made = means("trades", [0, 1])
     assert courses.shown(made) == "100 images of train, eps 0.2"

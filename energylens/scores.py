@@ -37,22 +37,25 @@ class Difference:
 def networks(frame: pd.DataFrame) -> pd.DataFrame:
     """One row a network and measure: of rows that tell of the same, the last counts; of an attack's seeds, the mean.
 
+    A network is what its run's name says: two recipes may share a training seed.
+
     Args:
         frame: accuracies, one row a run and measure: `model`, `objective`, `train_seed`, `arch`, `data`, `measure`,
             `attack`, `accuracy` (share), `n`, `eps`; `seed` of the attack where its name lacks it.
 
     Returns:
-        `data`, `measure`, `objective`, `network` (its training seed, its name where that is unknown), `accuracy` in
-        percent, `n` images, `eps`, `arch`. Rows without objective or accuracy are left out.
+        `data`, `measure`, `objective`, `network` (its name), `accuracy` in percent, `n` images, `eps`, `arch`. Rows
+        without objective or accuracy are left out.
 
     Raises:
-        UserError: runs on one data set differ in architecture or eps, so that their accuracies do not compare.
+        UserError: two runs of one objective and data set have one training seed, or runs on one data set differ in
+            architecture or eps, so that their accuracies do not compare.
     """
     told = frame[frame["objective"].notna() & frame["accuracy"].notna() & frame["measure"].isin(list(MEASURES))]
-    seeds = told["train_seed"].astype(object)
-    told = told.assign(network=seeds.where(seeds.notna(), told["model"]), accuracy=100 * told["accuracy"])
+    told = told.assign(network=told["model"].astype(str), accuracy=100 * told["accuracy"])
     last = told.drop_duplicates([*CELL, "network", "attack", *({"seed"} & set(told))], keep="last")
     _check_compare(last)
+    _check_seeds(last)
     found = last.groupby([*CELL, "network"], sort=False, dropna=False)
     return found.agg({"accuracy": "mean", "n": "last", "eps": "last", "arch": "last"}).reset_index()
 
@@ -66,36 +69,48 @@ def _check_compare(rows: pd.DataFrame) -> None:
                 raise UserError(f"{problem}; give those of one {what} with --models")
 
 
+def _check_seeds(rows: pd.DataFrame) -> None:
+    """A seed counts once: two runs of it would be two recipes, or one training told twice."""
+    for (data, objective, seed), found in rows.groupby(["data", "objective", "train_seed"], sort=False, observed=True):
+        if found["network"].nunique() > 1:
+            problem = f"{objective} on {data} has several runs of seed {seed:g}: {some(found['network'].unique())}"
+            raise UserError(f"{problem}; give one of them with --models")
+
+
 def values(of_networks: pd.DataFrame, data: str, measure: str, objective: str) -> np.ndarray:
     """Accuracies of a method's networks, [seeds], in percent."""
     chosen = (of_networks[CELL] == [data, measure, objective]).all(axis=1)
     return of_networks.loc[chosen, "accuracy"].to_numpy(float)
 
 
-def welch(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, float]:
-    """95 % interval of mean(ours) - mean(theirs), of two or more values each, with unequal variances.
+def welch(ours: np.ndarray, theirs: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
+    """95 % interval (1 - level) of mean(ours) - mean(theirs), of two or more values each, with unequal variances.
 
-    Where no value differs from another on either side, the interval is the difference itself, its limit.
+    NaN where no value differs from another on either side: equal shares of a few hundred images do not say that seeds
+    have no spread, only that it is below an image, so there is nothing to hold the difference against.
 
     Source: Welch 1947; degrees of freedom after Satterthwaite 1946.
     """
     parts = [side.var(ddof=1) / len(side) for side in (ours, theirs)]
     difference, variance = float(ours.mean() - theirs.mean()), sum(parts)
     if variance < 1e-20:  # equal accuracies, up to rounding
-        return difference, difference
+        return math.nan, math.nan
     degrees = variance**2 / sum(part**2 / (len(side) - 1) for part, side in zip(parts, (ours, theirs), strict=True))
-    half = float(stats.t.ppf(1 - LEVEL / 2, degrees)) * math.sqrt(variance)
+    half = float(stats.t.ppf(1 - level / 2, degrees)) * math.sqrt(variance)
     return difference - half, difference + half
 
 
-def compare(ours: np.ndarray, theirs: np.ndarray) -> Difference:
-    """What two methods' accuracies say: above or below when Welch's 95 % interval excludes 0, else a tie."""
+def compare(ours: np.ndarray, theirs: np.ndarray, level: float = LEVEL) -> Difference:
+    """What two methods' accuracies say: above or below when Welch's interval excludes 0, else a tie.
+
+    A tie too where all seeds of both give one number each, whatever their difference.
+    """
     if not len(ours) or not len(theirs):
         return Difference(math.nan, math.nan, math.nan, NONE)
     number = float(ours.mean() - theirs.mean())
     if min(len(ours), len(theirs)) < 2:
         return Difference(number, math.nan, math.nan, SINGLE)
-    low, high = welch(ours, theirs)
+    low, high = welch(ours, theirs, level)
     return Difference(number, low, high, ABOVE if low > 0 else BELOW if high < 0 else TIE)
 
 

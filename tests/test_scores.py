@@ -29,10 +29,13 @@ def test_intervals_are_scipys(sizes):
     assert scores.welch(ours, theirs) == pytest.approx((known.low, known.high))
 
 
-def test_seeds_without_any_spread_leave_the_difference_as_its_own_interval():
-    assert scores.welch(array([50, 50]), array([40, 40, 40])) == (10, 10)
-    assert scores.compare(array([50, 50]), array([50, 50])).verdict == TIE
-    assert scores.compare(array([50, 50]), array([40, 40])).verdict == ABOVE
+def test_seeds_without_any_spread_tell_nothing_apart():
+    """Two seeds of 100 of 200 images each, and two of 101: one image is no difference of methods."""
+    assert np.isnan(scores.welch(array([50, 50]), array([40, 40, 40]))).all()
+    for theirs in ([50, 50], [50.5, 50.5], [40, 40]):
+        assert scores.compare(array([50, 50]), array(theirs)).verdict == TIE
+    assert scores.compare(array([50, 50]), array([40, 40.5])).verdict != SINGLE
+    assert scores.groups({"a": array([50.5, 50.5]), "b": array([50, 50])}) == [["a", "b"]]
 
 
 @pytest.mark.parametrize(
@@ -72,9 +75,19 @@ def test_of_rows_of_one_run_and_attack_the_last_counts_and_of_attack_seeds_the_m
     again = runs("sat", pgd=[44])
     other = again.assign(attack="pgd-eps0.2-seed1", accuracy=0.46)
     (row,) = scores.networks(pd.concat([runs("sat", pgd=[40]), again, other])).to_dict("records")
-    assert (row["accuracy"], row["network"]) == (pytest.approx(45), 1)
+    assert (row["accuracy"], row["network"]) == (pytest.approx(45), "sat-digits-small-resnet-1")
     with_column = pd.concat([again.assign(seed=0), again.assign(seed=1, accuracy=0.46)])
     assert scores.networks(with_column)["accuracy"].tolist() == pytest.approx([45])
+
+
+def test_two_recipes_of_one_seed_are_refused_by_name():
+    other = runs("sat", pgd=[44]).assign(model="sat-awp-1")
+    with pytest.raises(UserError, match="^sat on digits has several runs of seed 1: sat-awp-1, sat-digits-small-resn"):
+        scores.networks(pd.concat([runs("sat", pgd=[40, 42]), other]))
+    with pytest.raises(UserError, match="; give one of them with --models$"):
+        scores.networks(pd.concat([runs("sat", pgd=[40]), other.assign(measure="clean")]))
+    assert len(scores.networks(pd.concat([runs("sat", pgd=[40]), other.assign(train_seed=2)]))) == 2
+    assert len(scores.networks(pd.concat([runs("sat", pgd=[40]), other.assign(data="cifar10")]))) == 2
 
 
 def test_networks_of_unknown_seed_go_by_their_names_and_those_of_unknown_recipe_are_left_out():
@@ -151,3 +164,19 @@ def test_of_many_comparisons_those_above_are_counted():
     frame.loc[frame["objective"] == "mart", "accuracy"] = [0.495, 0.503, 0.512, 0.5]
     assert "digits PGD-20, SAT minus MART +0.15 [" in claimed(frame, pairs).detail
     assert claimed(frame, pairs).detail.endswith("4 of 5 above")
+
+
+def test_one_comparison_of_many_that_is_below_by_chance_does_not_fail_the_claim():
+    """Below at 95 % alone, but not in the interval of five at once, by scipy."""
+    ours, theirs = [50.0, 50.4, 50.2], [51.0, 50.7, 50.9]
+    level = stats.ttest_ind(ours, theirs, equal_var=False)
+    assert 0.01 < level.pvalue < 0.05
+    others = {name: {"pgd": theirs if name == "mart" else ours} for name in ("trades", "mart", "jeat", "dyart", "mail")}
+    frame = table(sat={"pgd": ours}, **others)
+    assert claimed(frame, [("sat", "mart")]).outcome == FAILS
+    assert claimed(frame, [("sat", name) for name in others]).outcome == CANNOT_TELL
+    frame.loc[frame["objective"] == "mart", "accuracy"] += 0.02
+    verdict = claimed(frame, [("sat", name) for name in others])
+    wide = stats.ttest_ind(ours, np.add(theirs, 2), equal_var=False).confidence_interval(0.99)
+    assert (verdict.outcome, verdict.interval) == (FAILS, pytest.approx((wide.low, wide.high)))
+    assert verdict.detail.endswith("; the interval in front is that of 5 comparisons at once")

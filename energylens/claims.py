@@ -17,6 +17,7 @@ HOLDS, FAILS, CANNOT_TELL = "holds", "fails", "cannot tell"
 LEVEL = 0.05
 """a claim is decided when the chance of the opposite is below this"""
 Z95 = NormalDist().inv_cdf(0.975)
+MODELS = ("model", "models")
 
 
 @dataclass(frozen=True)
@@ -85,23 +86,30 @@ def spearman_interval(rho: float, n: int) -> tuple[float, float]:
     return math.tanh(center - half), math.tanh(center + half)
 
 
-def falls_with(claim: str, cause: pd.Series, effect: pd.Series) -> Verdict:
+def falls_with(claim: str, cause: pd.Series, effect: pd.Series, units: tuple[str, str] = MODELS) -> Verdict:
     """Does the effect fall as the cause grows, over models? By rank correlation and permutation.
 
     Holds (fails) when the correlation is negative (positive) and fewer than 5 % of all orders of the
     models give one as far from 0.
+
+    Args:
+        claim: in one sentence.
+        cause: one number a unit.
+        effect: one number a unit, with the same index; units that lack one of both are left out.
+        units: what one of them is called, and several.
     """
+    one, several = units
     both = pd.concat([cause, effect], axis=1, keys=["cause", "effect"]).dropna()
     n = len(both)
     if n < 5:  # of the 24 orders of 4 models, 2 are as far from 0 as a perfect one: p = 0.083
-        return Verdict(claim, CANNOT_TELL, detail=f"{n} model{'s' * (n != 1)}; 5 are the fewest that could decide it")
+        return Verdict(claim, CANNOT_TELL, detail=f"{n} {one if n == 1 else several}; 5 are the fewest that could decide it")
     a, b = both["cause"].to_numpy(), both["effect"].to_numpy()
     rho = spearman(a, b)
     if math.isnan(rho):
-        return Verdict(claim, CANNOT_TELL, detail=f"all {n} models have the same value")
+        return Verdict(claim, CANNOT_TELL, detail=f"all {n} {several} have the same value")
     p = permutation_p(a, b)
     outcome = CANNOT_TELL if p >= LEVEL else HOLDS if rho < 0 else FAILS
-    detail = f"Spearman over models, two-sided permutation p = {p:.4f}"
+    detail = f"Spearman over {several}, two-sided permutation p = {p:.4f}"
     return Verdict(claim, outcome, rho, spearman_interval(rho, n), n, detail)
 
 

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from energylens import courses
 from energylens.claims import CANNOT_TELL, FAILS, HOLDS, Verdict
+from energylens.errors import UserError
 from energylens.plots import methods
 
 NEEDS = ("trades_terms",)
@@ -26,6 +27,8 @@ TERMS = {
 }
 ENTROPIES = {"entropy_natural": (r"natural $x$", "tab:blue"), "entropy": (r"adversarial $x^*$", "tab:red")}
 
+FALL = 0.1
+"""nats by which a mean entropy falls or rises at least; less may be the noise of two epochs"""
 SPREAD = math.log(2)
 """nats; below it, p(y | x) is spread over fewer than two classes"""
 ONE_HOT = 0.1
@@ -39,37 +42,50 @@ def course(trades_terms: pd.DataFrame, column: str) -> pd.Series:
     return courses.of(trades_terms, "trades", column)
 
 
-def _entropy(claim: str, trades_terms: pd.DataFrame, decide: Callable[[float, float], tuple[bool, float]]) -> Verdict:
-    """Of natural training images; `decide` takes the first and the last mean and gives an outcome and a number."""
+def _entropy(claim: str, trades_terms: pd.DataFrame, decide: Callable[[float, float], tuple[str, float]]) -> Verdict:
+    """Of natural training images; `decide` takes the first and the last mean and gives an outcome and a number.
+
+    The first is one of a trained network: before, all classes are as likely whatever will be learnt.
+    """
     entropy = course(trades_terms, "entropy_natural")
+    entropy = entropy[entropy.index >= 1]
     if len(entropy) < FEWEST:
         return Verdict(claim, CANNOT_TELL, detail=f"TRADES: {courses.few(len(entropy), FEWEST)}")
     first, last = float(entropy.iloc[0]), float(entropy.iloc[-1])
-    holds, number = decide(first, last)
+    outcome, number = decide(first, last)
     detail = (
         f"nats; mean entropy {first:.3f} at epoch {entropy.index[0]} and {last:.3f} at {entropy.index[-1]}, "
         f"that of {math.exp(first):.2f} and {math.exp(last):.2f} equally likely classes"
     )
-    return Verdict(claim, HOLDS if holds else FAILS, number, n=len(entropy), detail=detail)
+    return Verdict(claim, outcome, number, n=len(entropy), detail=detail)
+
+
+def _if(holds: bool) -> str:
+    return HOLDS if holds else FAILS
+
+
+def _fallen(fall: float) -> str:
+    return CANNOT_TELL if abs(fall) < FALL else _if(fall > 0)
 
 
 def spread_at_first(trades_terms: pd.DataFrame) -> Verdict:
-    """Mean entropy of natural training images at the first measured epoch.
+    """Mean entropy of natural training images at the first measured epoch that is 1 at least.
 
     It holds from log 2 on, two equally likely classes, and fails below. Epochs with NaN are left out; with fewer than 5
-    it cannot tell.
+    others it cannot tell. A mean of this one training, without interval.
     """
     claim = "p(y | x) is spread over classes at first, so the conditional term averages over them"
-    return _entropy(claim, trades_terms, lambda first, last: (first >= SPREAD, first))
+    return _entropy(claim, trades_terms, lambda first, last: (_if(first >= SPREAD), first))
 
 
 def entropy_falls(trades_terms: pd.DataFrame) -> Verdict:
-    """Mean entropy of natural training images at the first measured epoch minus that at the last.
+    """Mean entropy of natural training images at the first measured epoch that is 1 at least, minus that at the last.
 
-    It holds above 0, and fails at 0 and below. Epochs with NaN are left out; with fewer than 5 it cannot tell.
+    It holds from 0.1 nats on, fails where the entropy rises by as much, and cannot tell between, for means have no
+    spread over images, or with fewer than 5 epochs. Epochs with NaN are left out.
     """
     claim = "the entropy of p(y | x) falls over training"
-    return _entropy(claim, trades_terms, lambda first, last: (first > last, first - last))
+    return _entropy(claim, trades_terms, lambda first, last: (_fallen(first - last), first - last))
 
 
 def one_hot_at_the_end(trades_terms: pd.DataFrame) -> Verdict:
@@ -78,14 +94,20 @@ def one_hot_at_the_end(trades_terms: pd.DataFrame) -> Verdict:
     It holds below 0.1 nats, and fails from there on. Epochs with NaN are left out; with fewer than 5 it cannot tell.
     """
     claim = "p(y | x) is one-hot at the end, so the conditional term sees one class"
-    return _entropy(claim, trades_terms, lambda first, last: (last < ONE_HOT, last))
+    return _entropy(claim, trades_terms, lambda first, last: (_if(last < ONE_HOT), last))
 
 
 CLAIMS = (spread_at_first, entropy_falls, one_hot_at_the_end)
 
 
 def draw(trades_terms: pd.DataFrame) -> Figure:
-    """Left the terms and their sum, right the entropies; the dotted line is the natural one at the start."""
+    """Left the terms and their sum, right the entropies; the dotted line is the natural one at the start.
+
+    Raises:
+        UserError: no run of TRADES, or none that measured the terms.
+    """
+    if course(trades_terms, "kl_conditional").empty:
+        raise UserError("terms cannot be drawn: no run of TRADES with the terms of its KL is here; give one (--models)")
     figure, (left, right) = plt.subplots(1, 2)
     for column, (label, colour) in TERMS.items():
         _line(left, course(trades_terms, column), colour, label)

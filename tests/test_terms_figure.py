@@ -10,6 +10,7 @@ from matplotlib import rc_context
 
 from energylens import paths
 from energylens.claims import CANNOT_TELL, FAILS, HOLDS
+from energylens.errors import UserError
 from energylens.plots import style
 
 terms = paths.load("figures", "terms")
@@ -26,12 +27,17 @@ def course(entropy, objective: str = "trades", **columns) -> pd.DataFrame:
 
 
 FALLS = np.linspace(math.log(10), 0.05, len(EPOCHS))
+FIRST, LAST = FALLS[1], FALLS[-1]
+"""of a trained network: epoch 0 does not count"""
 CASES = [
-    (terms.spread_at_first, FALLS, HOLDS, math.log(10)),
-    (terms.spread_at_first, FALLS / 4, FAILS, math.log(10) / 4),
-    (terms.entropy_falls, FALLS, HOLDS, math.log(10) - 0.05),
-    (terms.entropy_falls, FALLS[::-1], FAILS, 0.05 - math.log(10)),
-    (terms.entropy_falls, np.ones(len(EPOCHS)), FAILS, 0),
+    (terms.spread_at_first, FALLS, HOLDS, FIRST),
+    (terms.spread_at_first, FALLS / 4, FAILS, FIRST / 4),
+    (terms.spread_at_first, np.r_[math.log(10), FALLS[1:] / 4], FAILS, FIRST / 4),
+    (terms.entropy_falls, FALLS, HOLDS, FIRST - LAST),
+    (terms.entropy_falls, FALLS[::-1], FAILS, FALLS[-2] - FALLS[0]),
+    (terms.entropy_falls, np.r_[math.log(10), np.ones(10)], CANNOT_TELL, 0),
+    (terms.entropy_falls, np.r_[0, np.linspace(1.09, 1, 10)], CANNOT_TELL, 0.09),
+    (terms.entropy_falls, np.r_[0, np.linspace(1, 1.09, 10)], CANNOT_TELL, -0.09),
     (terms.one_hot_at_the_end, FALLS, HOLDS, 0.05),
     (terms.one_hot_at_the_end, FALLS + 0.1, FAILS, 0.15),
 ]
@@ -40,14 +46,14 @@ CASES = [
 @pytest.mark.parametrize(("claim", "entropy", "outcome", "number"), CASES)
 def test_a_claim_is_decided_by_the_first_and_the_last_epoch(claim, entropy, outcome, number):
     verdict = claim(course(entropy))
-    assert (verdict.outcome, verdict.n) == (outcome, len(EPOCHS))
+    assert (verdict.outcome, verdict.n) == (outcome, len(EPOCHS) - 1)
     assert verdict.number == pytest.approx(number)
 
 
 @pytest.mark.parametrize("claim", terms.CLAIMS)
 def test_a_few_epochs_nan_and_other_trainings_cannot_tell(claim):
-    assert claim(course(FALLS[:4])).detail == "TRADES: 4 measured epochs; 5 are the fewest"
-    for frame in (course(FALLS[:4]), course(FALLS * np.nan), course(FALLS, "sat")):
+    assert claim(course(FALLS[:5])).detail == "TRADES: 4 measured epochs; 5 are the fewest"
+    for frame in (course(FALLS[:5]), course(FALLS * np.nan), course(FALLS, "sat")):
         assert claim(frame).outcome == CANNOT_TELL
 
 
@@ -56,9 +62,9 @@ def test_epochs_that_are_nan_are_left_out():
     entropy = FALLS.copy()
     entropy[-2:] = np.nan
     verdict = terms.entropy_falls(course(entropy))
-    assert (verdict.n, verdict.number) == (9, pytest.approx(FALLS[0] - FALLS[8]))
-    assert "mean entropy 2.303 at epoch 0 and" in verdict.detail
-    assert "that of 10.00 and" in verdict.detail
+    assert (verdict.n, verdict.number) == (8, pytest.approx(FIRST - FALLS[8]))
+    assert f"mean entropy {FIRST:.3f} at epoch 10 and" in verdict.detail
+    assert f"that of {math.exp(FIRST):.2f} and" in verdict.detail
 
 
 def test_it_shows_both_terms_their_sum_and_both_entropies():
@@ -79,5 +85,7 @@ def test_it_shows_both_terms_their_sum_and_both_entropies():
     assert figure.get_suptitle() == "TRADES: 100 images of train, eps 0.2, PGD-KL-10"
 
 
-def test_a_table_without_trades_gives_empty_axes():
-    terms.draw(course(FALLS, "sat"))
+@pytest.mark.parametrize("frame", [course(FALLS, "sat"), course(FALLS, kl_conditional=np.nan, kl_marginal=np.nan)])
+def test_a_table_without_terms_of_trades_is_told(frame):
+    with pytest.raises(UserError, match=r"^terms cannot be drawn: no run of TRADES .*; give one"):
+        terms.draw(frame)

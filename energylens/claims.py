@@ -102,7 +102,8 @@ def falls_with(claim: str, cause: pd.Series, effect: pd.Series, units: tuple[str
     both = pd.concat([cause, effect], axis=1, keys=["cause", "effect"]).dropna()
     n = len(both)
     if n < 5:  # of the 24 orders of 4 models, 2 are as far from 0 as a perfect one: p = 0.083
-        return Verdict(claim, CANNOT_TELL, detail=f"{n} {one if n == 1 else several}; 5 are the fewest that could decide it")
+        few = f"{n} {one if n == 1 else several}"
+        return Verdict(claim, CANNOT_TELL, detail=f"{few}; 5 are the fewest that could decide it")
     a, b = both["cause"].to_numpy(), both["effect"].to_numpy()
     rho = spearman(a, b)
     if math.isnan(rho):

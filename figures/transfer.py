@@ -2,8 +2,8 @@
 
 SAT attacks a part of the classes alone, the others are trained on as they are. Each filled point is a class that was
 not attacked: the share of its test images still right under PGD-20 (of several runs the mean; small points are the
-runs), of those images that all runs have. The open point above or below is the same class in ordinary SAT. The horizontal axis is the class's mean natural
-E(x) on training images, in ordinary SAT. Numbers on top are labels.
+runs), of those images that all runs have. The open point above or below is the same class in ordinary SAT. The
+horizontal axis is the class's mean natural E(x) on training images, in ordinary SAT. Numbers on top are labels.
 
 Losch et al. 2024 find that robustness transfers to images and classes that were not attacked, and better from hard
 ones (of high entropy); the paper explains it by energy: hard images are those of high E(x). The reading here, which is

@@ -94,7 +94,7 @@ def test_noise_and_random_walks_have_hardly_ever_kinks_or_phases():
 def test_phases_that_noise_could_have_made_cannot_tell():
     """The best line has three phases, and beats one with one kink by less than 10."""
     epochs = np.arange(30)
-    delta = np.interp(epochs, [0, 5, 22, 29], [0, -0.3, -0.35, -1]) + 0.06 * (-1.0) ** epochs
+    delta = np.interp(epochs, [0, 5, 22, 29], [0, -0.3, -0.35, -1]) - 0.06 * (-1.0) ** epochs
     frame = sat(delta, epochs=epochs)
     assert not fig3.bends(fig3.delta(frame, "sat")).phased
     verdict = fig3.three_phases(frame)
@@ -178,13 +178,13 @@ def test_trades_that_drifts_further_fails_and_one_that_crosses_cannot_tell():
 
 
 def test_the_same_course_with_noise_is_decided_in_less_than_5_percent():
-    """TRADES and SAT at -0.3 nats; without a margin the sign alone decided 7 % of five epochs."""
+    """TRADES and SAT at -0.3 nats, five epochs."""
     epochs, decided = np.arange(16, 21), 0
-    for seed in range(120):
-        a, b = np.random.default_rng(seed).normal(-0.3, 0.1, (2, 5))
+    for seed in range(100):
+        a, b = np.random.default_rng([seed, 5]).normal(-0.3, 0.1, (2, 5))
         both = pd.concat([means("sat", epochs, delta_energy=a), means("trades", epochs, delta_energy=b)])
         decided += fig3.trades_stays_closer_to_zero(both).outcome != CANNOT_TELL
-    assert decided <= 6
+    assert decided <= 5
 
 
 @pytest.mark.parametrize(("trades", "outcome"), [(-0.26, HOLDS), (-0.34, FAILS), (-0.28, CANNOT_TELL)])

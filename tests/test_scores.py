@@ -82,9 +82,9 @@ def test_of_rows_of_one_run_and_attack_the_last_counts_and_of_attack_seeds_the_m
 
 def test_two_recipes_of_one_seed_are_refused_by_name():
     other = runs("sat", pgd=[44]).assign(model="sat-awp-1")
-    with pytest.raises(UserError, match="^sat on digits has several runs of seed 1: sat-awp-1, sat-digits-small-resn"):
+    with pytest.raises(UserError, match=r"^sat on digits has several runs of seed 1: sat-awp-1, sat-digits-small-resn"):
         scores.networks(pd.concat([runs("sat", pgd=[40, 42]), other]))
-    with pytest.raises(UserError, match="; give one of them with --models$"):
+    with pytest.raises(UserError, match=r"; give one of them with --models$"):
         scores.networks(pd.concat([runs("sat", pgd=[40]), other.assign(measure="clean")]))
     assert len(scores.networks(pd.concat([runs("sat", pgd=[40]), other.assign(train_seed=2)]))) == 2
     assert len(scores.networks(pd.concat([runs("sat", pgd=[40]), other.assign(data="cifar10")]))) == 2

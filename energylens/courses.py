@@ -85,6 +85,19 @@ def attack(means: pd.DataFrame, objective: str) -> str:
     return ", ".join(title(str(name)) for name in rows["attack"].unique())
 
 
+def trainings(frame: pd.DataFrame, columns: list[str]) -> str:
+    """Of how many trainings each group of rows is: `one training each`, `2 trainings or 1 training each`.
+
+    For the detail of an interval over images, which says nothing about other trainings.
+
+    Args:
+        frame: rows with the column `model`.
+        columns: that tell the groups apart.
+    """
+    counts = frame.groupby(columns, observed=True, dropna=False, sort=False)["model"].nunique().unique().tolist()
+    return "one training each" if counts == [1] else " or ".join(many(count, "training") for count in counts) + " each"
+
+
 def few(epochs: int, fewest: int) -> str:
     """Why a claim about a course cannot be decided."""
     return f"{many(epochs, 'measured epoch')}; {fewest} are the fewest"

@@ -4,6 +4,9 @@ Robust error on test images after each epoch, of SAT and of SAT with a part of i
 (the paper's caption) or removed (as its text may be read): those that a first SAT network gets wrong, and as many that
 it gets right, of highest and of lowest E(x). In brackets how many these are. Of several seeds the line is the mean,
 the band goes from the lowest to the highest. Where images are removed, epochs have fewer steps.
+
+The intervals of the claims are over images of the same trainings, mostly one each: what another seed of training would
+change is not in them, and a harm that holds is one of these networks.
 """
 
 from collections.abc import Callable
@@ -15,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from energylens import roles
+from energylens import courses, roles
 from energylens.claims import CANNOT_TELL, FAILS, HOLDS, Verdict, above_zero, bootstrap
 from energylens.effects import FEWEST, auroc
 from energylens.plots import methods
@@ -47,11 +50,20 @@ def of(frame: pd.DataFrame, subset: str | None, mode: str | None = None) -> pd.D
 
 def errors(subsets_end: pd.DataFrame, subset: str | None, mode: str | None = None) -> pd.Series:
     """Of each test image, the share of the runs that are wrong under PGD-20 after their last epoch; by sample."""
-    rows = of(roles.of(subsets_end, roles.COMMON), subset, mode)
-    rows = rows[
-        (rows["split"] == "test") & (rows["epoch"] == rows.groupby("model", observed=True)["epoch"].transform("max"))
-    ]
+    rows = _last(subsets_end, subset, mode)
     return (rows["pred"] != rows["label"]).groupby(rows["sample"]).mean()
+
+
+def _last(subsets_end: pd.DataFrame, subset: str | None, mode: str | None) -> pd.DataFrame:
+    rows = of(roles.of(subsets_end, roles.COMMON), subset, mode)
+    ends = rows["epoch"] == rows.groupby("model", observed=True)["epoch"].transform("max")
+    return rows[ends & (rows["split"] == "test")]
+
+
+def _over(subsets_end: pd.DataFrame, wanted: list[tuple[str | None, str | None]]) -> str:
+    """What an interval is over, such as `bootstrap over images, one training each`."""
+    used = pd.concat([_last(subsets_end, *one) for one in wanted])
+    return f"bootstrap over images, {courses.trainings(used, ['subset', 'subset_mode'])}"
 
 
 def misclassified_have_higher_energy(
@@ -79,8 +91,8 @@ def misclassified_have_higher_energy(
 
     low, high = bootstrap(statistic, len(both))
     outcome = HOLDS if low > 0.5 else FAILS if high < 0.5 else CANNOT_TELL
-    detail = f"AUROC of E(x), bootstrap over images; {counts.mean():.0f} of them misclassified"
-    detail += f", means of {len(counts)} runs" if len(counts) > 1 else ""
+    runs = f"means of {len(counts)} trainings" if len(counts) > 1 else "one training"
+    detail = f"AUROC of E(x), bootstrap over images; {counts.mean():.0f} of them misclassified, {runs}"
     return Verdict(claim, outcome, statistic(np.arange(len(both))), (low, high), len(both), detail)
 
 
@@ -104,11 +116,13 @@ def _compared(claim: str, subsets_end: pd.DataFrame, wanted: list[tuple[str | No
 def _harms(subset: str, mode: str) -> Callable[..., Verdict]:
     def claim(subsets: pd.DataFrame, subsets_end: pd.DataFrame, subsets_start: pd.DataFrame) -> Verdict:
         text = f"robustness suffers from {subset} images {MODES[mode]}"
-        made = _compared(text, subsets_end, [(subset, mode), (None, None)])
+        wanted = [(subset, mode), (None, None)]
+        made = _compared(text, subsets_end, wanted)
         if isinstance(made, Verdict):
             return made
         apart, usual = made
-        detail = f"test error under PGD-20 of {apart.mean():.3f} minus SAT's {usual.mean():.3f}, bootstrap over images"
+        detail = f"test error under PGD-20 of {apart.mean():.3f} minus SAT's {usual.mean():.3f}, "
+        detail += _over(subsets_end, wanted)
         return above_zero(text, lambda at: float((apart - usual)[at].mean()), len(usual), detail)
 
     claim.__doc__ = (
@@ -121,20 +135,22 @@ def _harms(subset: str, mode: str) -> Callable[..., Verdict]:
 def _high_harms_like_misclassified(mode: str) -> Callable[..., Verdict]:
     def claim(subsets: pd.DataFrame, subsets_end: pd.DataFrame, subsets_start: pd.DataFrame) -> Verdict:
         text = f"high-energy images {MODES[mode]} harm as much as misclassified ones"
-        made = _compared(text, subsets_end, [("high", mode), ("misclassified", mode), (None, None)])
+        wanted = [("high", mode), ("misclassified", mode), (None, None)]
+        made = _compared(text, subsets_end, wanted)
         if isinstance(made, Verdict):
             return made
         high, wrong, usual = made
         if len(usual) < FEWEST:
             return Verdict(text, CANNOT_TELL, detail=f"{len(usual)} images; {FEWEST} are the fewest")
+        over = _over(subsets_end, wanted)
         harms = f"harms {(high - usual).mean():+.3f} and {(wrong - usual).mean():+.3f}"
         if bootstrap(lambda at: float((wrong - usual)[at].mean()), len(usual))[0] <= 0:
-            return Verdict(text, CANNOT_TELL, detail=f"the misclassified ones are not seen to harm; {harms}")
+            return Verdict(text, CANNOT_TELL, detail=f"the misclassified ones are not seen to harm; {harms}, {over}")
         interval = bootstrap(lambda at: float((high - wrong)[at].mean()), len(usual))
         inside = interval[0] > -MARGIN and interval[1] < MARGIN
         outside = interval[1] <= -MARGIN or interval[0] >= MARGIN
         outcome = HOLDS if inside else FAILS if outside else CANNOT_TELL
-        detail = f"difference of the two, alike within {MARGIN}; {harms}, bootstrap over images"
+        detail = f"difference of the two, alike within {MARGIN}; {harms}, {over}"
         return Verdict(text, outcome, float((high - wrong).mean()), interval, len(usual), detail)
 
     claim.__doc__ = (
@@ -148,11 +164,12 @@ def _high_harms_like_misclassified(mode: str) -> Callable[..., Verdict]:
 def _high_harms_more_than_low(mode: str) -> Callable[..., Verdict]:
     def claim(subsets: pd.DataFrame, subsets_end: pd.DataFrame, subsets_start: pd.DataFrame) -> Verdict:
         text = f"high-energy images {MODES[mode]} harm more than low-energy ones"
-        made = _compared(text, subsets_end, [("high", mode), ("low", mode)])
+        wanted = [("high", mode), ("low", mode)]
+        made = _compared(text, subsets_end, wanted)
         if isinstance(made, Verdict):
             return made
         high, low = made
-        detail = f"test error under PGD-20 of {high.mean():.3f} minus {low.mean():.3f}, bootstrap over images"
+        detail = f"test error under PGD-20 of {high.mean():.3f} minus {low.mean():.3f}, {_over(subsets_end, wanted)}"
         return above_zero(text, lambda at: float((high - low)[at].mean()), len(low), detail)
 
     claim.__doc__ = (

@@ -51,7 +51,8 @@ def _closer(near: str, far: str) -> Claim:
         both = own[[near, far]].dropna()
         a, b = both.to_numpy(float).T
         means = ", ".join(f"{name} {mean:+.4f}" for name, mean in zip(names, both.mean(), strict=True))
-        detail = f"difference in nats, bootstrap over images; {means}"
+        runs = courses.trainings(rivals_end[rivals_end["objective"].isin([near, far])], ["objective"])
+        detail = f"difference in nats, bootstrap over images, {runs}; {means}"
         detail += _common(drifts(rivals_end, roles.COMMON), near, far)
         return above_zero(text, lambda rows: abs(b[rows].mean()) - abs(a[rows].mean()), len(a), detail)
 

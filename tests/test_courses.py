@@ -55,6 +55,13 @@ def test_a_title_says_images_radius_and_runs():
     assert courses.shown(uneven).endswith("mean over up to 2 runs")
 
 
+def test_of_how_many_trainings_images_are():
+    made = pd.concat([means("sat", [0, 1]), means("trades", [0])])
+    assert courses.trainings(made, ["objective", "subset"]) == "one training each"
+    more = pd.concat([made, means("sat", [0]).assign(model="b")])
+    assert courses.trainings(more, ["objective"]) == "2 trainings or 1 training each"
+
+
 def test_an_attack_is_named_as_a_reader_knows_it():
     made = pd.concat([means("sat", [0, 1]).assign(attack="pgd-steps10"), means("sat", [0], "common", "test")])
     assert courses.attack(made, "sat") == "PGD-10"

@@ -58,12 +58,15 @@ def test_claims_of_harm_have_the_answers_that_one_counts(high, misclassified, lo
     assert tuple(verdict.outcome for verdict in found) == outcomes
     np.testing.assert_allclose([verdict.number for verdict in found], numbers, atol=1e-12)
     assert {verdict.n for verdict in found} == {N}
+    assert all("bootstrap over images, one training each" in verdict.detail for verdict in found)
 
 
 def test_two_that_do_no_harm_are_not_said_to_harm_alike():
     made = verdicts(ends(high=60, misclassified=60))[LIKE]
     assert made.outcome == CANNOT_TELL
-    assert made.detail == "the misclassified ones are not seen to harm; harms +0.000 and +0.000"
+    assert made.detail == (
+        "the misclassified ones are not seen to harm; harms +0.000 and +0.000, bootstrap over images, one training each"
+    )
 
 
 def test_the_interval_of_a_harm_is_that_of_a_share():
@@ -80,7 +83,9 @@ def test_last_epochs_and_means_over_seeds_count():
         end("high", "removed", 40, seed=2),
         end("high", "removed", 190, split="train"),
     ]
-    assert verdicts(pd.concat(frames))[HARM].number == pytest.approx(0.1)
+    made = verdicts(pd.concat(frames))[HARM]
+    assert made.number == pytest.approx(0.1)
+    assert made.detail.endswith("bootstrap over images, 2 trainings or 1 training each")
 
 
 def test_a_run_that_is_missing_is_told():
@@ -106,7 +111,7 @@ def test_energies_of_misclassified_images_by_auroc_as_scikit_learn_has_it(shift,
     made = verdicts(ends(), start(energy, wrong))["misclassified training images have higher E(x) than the others"]
     assert made.outcome == outcome
     assert made.number == pytest.approx(roc_auc_score(wrong, energy))
-    assert (made.n, made.detail) == (N, "AUROC of E(x), bootstrap over images; 40 of them misclassified")
+    assert (made.n, made.detail) == (N, "AUROC of E(x), bootstrap over images; 40 of them misclassified, one training")
 
 
 def test_aurocs_of_several_seeds_are_averaged_and_too_few_images_cannot_tell():
@@ -115,7 +120,7 @@ def test_aurocs_of_several_seeds_are_averaged_and_too_few_images_cannot_tell():
     both = pd.concat([start(1.0 * wrong, wrong), start(-1.0 * wrong, wrong, 2)])
     made = verdicts(ends(), both)[claim]
     assert made.number == pytest.approx(0.5)
-    assert made.detail.endswith("; 40 of them misclassified, means of 2 runs")
+    assert made.detail.endswith("; 40 of them misclassified, means of 2 trainings")
     for energy, bad in ((np.zeros(N), np.arange(N) < 4), (np.zeros(12), np.arange(12) < 6)):
         assert verdicts(ends(), start(energy, bad))[claim].outcome == CANNOT_TELL
     assert verdicts(ends())[claim].detail == "0 images, 0 misclassified; 20 and 5 are the fewest"

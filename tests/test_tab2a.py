@@ -60,6 +60,7 @@ def test_it_shows_the_rivals_in_the_papers_order_and_colours_about_zero():
 def test_the_published_ends_fulfil_all(text):
     verdict = CLAIMS[text](None, ends(LAST))
     assert (verdict.outcome, verdict.n) == (HOLDS, N)
+    assert "bootstrap over images, one training each; " in verdict.detail
 
 
 @pytest.mark.parametrize("text", CLAIMS)
@@ -109,6 +110,7 @@ def test_the_difference_is_taken_over_the_same_training_images_and_the_mean_over
     assert (verdict.outcome, verdict.n) == (HOLDS, N - 2)
     assert verdict.number == pytest.approx(abs(-0.2 + NOISE[2:].mean()) - abs(-0.05 + NOISE[2:].mean()))
     assert "under PGD-20" not in verdict.detail
+    assert "2 trainings or 1 training each" in verdict.detail
     common[1] = common[1][common[1]["sample"] > 0]
     both = pd.concat([frame, common[1]], ignore_index=True)
     verdict = CLAIMS[TEXT.format("WEAT_ADV", "TRADES")](None, both)

@@ -186,8 +186,9 @@ def _marks(networks: pd.DataFrame, layout: Layout) -> list[str]:
     told = [
         "Accuracy in percent: mean ± standard deviation (n - 1) over training seeds; no ± for one seed; – for no run.",
         f"Mark against {reference} on the same data: + above or - below it by more than the spread over seeds (the 95 "
-        "% interval of Welch's t for the difference excludes 0); = not told apart; none: fewer than two seeds on a "
-        f"side, or {reference} itself. By chance alone about one mark in 20 would be + or -.",
+        "% interval of Welch's t for the difference excludes 0); = not told apart, also where "
+        f"no seed differs from another on either side; none: fewer than two seeds on a side, or {reference} itself. By "
+        "chance alone about one mark in 20 would be + or -.",
     ]
     without = [data for data in networks["data"].unique() if not _has(networks, data, layout.reference)]
     if without:

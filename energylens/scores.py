@@ -2,7 +2,8 @@
 
 A difference of two methods exceeds the spread over seeds when the 95 % interval of Welch's t for it excludes 0. The
 interval is that of one comparison: of twenty that mean nothing, one is expected to exceed it. It holds training seeds
-alone, on the images that were measured, and takes the seeds of two methods as independent.
+alone, on the images that were measured, and takes the seeds of two methods as independent. A claim of many
+comparisons fails by an interval that is widened for all of them at once (`score_claims`).
 """
 
 import math

@@ -58,7 +58,8 @@ LAYOUT = Layout(
 def weat_adv_above_trades_pgd(table_1a: pd.DataFrame) -> Verdict:
     """PGD-20 accuracy of WEAT_ADV minus that of TRADES, over training seeds.
 
-    Holds when Welch's 95 % interval lies above 0 on every data set of the table, fails when it lies below 0 on one.
+    Holds when Welch's 95 % interval lies above 0 on every data set of the table, fails when it lies below 0 on one,
+    widened for all data sets at once.
     """
     claim = "WEAT_ADV's PGD-20 accuracy is above TRADES's"
     return exceeds(claim, scores.networks(table_1a), [("weat-adv", "trades")], ["pgd"])
@@ -80,7 +81,7 @@ def weat_adv_most_robust(table_1a: pd.DataFrame) -> Verdict:
     """PGD-20 and AutoAttack accuracy of WEAT_ADV minus that of each other method of the paper's table.
 
     Holds when Welch's 95 % interval lies above 0 in every comparison, on every data set of the table; fails when it
-    lies below 0 in one; a method without runs leaves it open.
+    lies below 0 in one, widened for all comparisons at once; a method without runs leaves it open.
     """
     claim = "WEAT_ADV is more robust than every other method of the table"
     pairs = [("weat-adv", name) for name in METHODS if name != "weat-adv"]

@@ -78,7 +78,7 @@ def inner_kl_above_ce(table_1c: pd.DataFrame) -> Verdict:
     """PGD-20 and AutoAttack accuracy of row 4 minus that of row 3, which differ in the training attack's loss.
 
     Holds when Welch's 95 % interval lies above 0 for both measures, on every data set of the table; fails when it
-    lies below 0 for one; of one run a row it cannot tell.
+    lies below 0 for one, widened for all comparisons at once; of one run a row it cannot tell.
     """
     return _exceeds("a training attack on KL (4) gives more robustness than one on CE (3)", table_1c, (4, 3))
 

@@ -22,6 +22,10 @@ from energylens.train.settings import Settings
 from energylens.train.state import State
 
 
+ATTACKED = "attacked"
+"""share of the images; of a batch, until the epoch's end"""
+
+
 class NotFinite(UserError):
     """The loss, or a weight, became NaN or infinite."""
 
@@ -111,7 +115,8 @@ def epochs(
 
     Yields:
         After each epoch its mean loss, that of each term, accuracies on the batches as they were trained on
-        (train mode), and the last rate and momentum.
+        (train mode; `train_robust` of the attacked images alone, absent where there are none), and the rate and
+        momentum of its last step.
 
     Raises:
         NotFinite: the loss or a weight became NaN or infinite.
@@ -140,15 +145,27 @@ def _epoch(state: State, work: Work) -> dict[str, float]:
     state.net.train()
     sums: dict[str, Tensor] = {}
     for step, rows in enumerate(state.batches(work.data)):
+        rates = _rates(state)
         numbers = _step(state, work, rows)
         _check_finite(numbers, state, f"epoch {state.epoch + 1}, step {step + 1}")
         for name, value in numbers.items():
             sums[name] = sums.get(name, torch.zeros_like(value)) + value * len(rows)
     if broken := state.broken():
         raise NotFinite(f"{broken} became NaN or infinite in epoch {state.epoch + 1}, step {step + 1}")
-    group = state.optimizer.param_groups[0]
     means = {name: float(work.processes.average(value)) / len(work.data) for name, value in sums.items()}
-    return means | {"lr": group["lr"], "momentum": group["betas"][0] if "betas" in group else group["momentum"]}
+    return _of_attacked(means) | rates
+
+
+def _rates(state: State) -> dict[str, float]:
+    """Those of the next step; the schedule moves them behind it."""
+    group = state.optimizer.param_groups[0]
+    return {"lr": group["lr"], "momentum": group["betas"][0] if "betas" in group else group["momentum"]}
+
+
+def _of_attacked(means: dict[str, float]) -> dict[str, float]:
+    """Means over all images, but for robust accuracy: the share of right ones among those that are attacked."""
+    share, right = means.pop(ATTACKED, 1.0), means.pop("train_robust", None)
+    return means if right is None or share == 0 else means | {"train_robust": right / share}
 
 
 def _step(state: State, work: Work, rows: Tensor) -> dict[str, Tensor]:
@@ -180,8 +197,12 @@ def _step(state: State, work: Work, rows: Tensor) -> dict[str, Tensor]:
     work.processes.settle(net)
     state.update()
     numbers = {"loss": loss, **made}
-    right = {name: mean((logits.argmax(1) == y).float()) for name, logits in seen.items()}
-    return {name: value.detach() for name, value in (numbers | right).items()}
+    right = {name: (logits.argmax(1) == y).float() for name, logits in seen.items()}
+    if work.natural is not None and "train_robust" in right:
+        right[ATTACKED] = (~work.natural[index]).float().to(x.device)
+        right["train_robust"] = right["train_robust"] * right[ATTACKED]
+    shares = {name: mean(values) for name, values in right.items()}
+    return {name: value.detach() for name, value in (numbers | shares).items()}
 
 
 def batch(

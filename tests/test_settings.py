@@ -44,6 +44,16 @@ def test_a_change_goes_over_the_preset_and_none_is_no_change():
     assert (made.beta, made.epochs, made.augment) == (5, 100, False)
 
 
+def test_jeats_one_step_is_eps_whatever_that_is():
+    own = {"epochs": 200, "batch": 64, "lr": 1e-4, "attack_steps": 1}
+    made = recipe("paper", "jeat", "cifar10")
+    assert (made.eps, made.step_size) == (8 / 255, 8 / 255)
+    assert {name: getattr(made, name) for name in own} == own
+    assert recipe("paper", "jeat", "cifar10", eps=4 / 255).step_size == 4 / 255
+    assert recipe("paper", "jeat", "cifar10", eps=4 / 255, step_size=0.01).step_size == 0.01
+    assert recipe("demo", "jeat", "digits").step_size is None
+
+
 def test_the_digits_are_trained_on_by_the_demo_preset():
     names = ("digits", "digits:train", "cifar10", "x.npz")
     assert [preset_of(name) for name in names] == ["demo", "demo", "paper", "paper"]

@@ -21,7 +21,6 @@ from energylens.train.processes import Alone, Both, autocast
 from energylens.train.settings import Settings
 from energylens.train.state import State
 
-
 ATTACKED = "attacked"
 """share of the images; of a batch, until the epoch's end"""
 

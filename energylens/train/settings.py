@@ -153,16 +153,20 @@ def recipe(preset: str, objective: str, data: str, **changes: Any) -> Settings:
         made["epochs"] = SHORTER[name]
     if preset == "paper" and (objective, name) == ("weat-adv", "cifar100"):
         made["beta"] = 7
-    made |= OWN.get((preset, objective), {})
-    return Settings(**made | {key: value for key, value in changes.items() if value is not None})
+    made |= OWN.get((preset, objective), {}) | {key: value for key, value in changes.items() if value is not None}
+    if (preset, objective) in WHOLE_STEP:
+        made.setdefault("step_size", made.get("eps", Settings.eps))
+    return Settings(**made)
 
 
 _ADAM = {"optimizer": "adam", "weight_decay": 0.0}
 OWN: dict[tuple[str, str], dict[str, Any]] = {
     ("demo", "jeat"): _ADAM | {"lr": 0.02, "batch": 16, "sgld_steps": 10, "buffer": 1000},
-    ("paper", "jeat"): _ADAM | {"lr": 1e-4, "epochs": 200, "batch": 64, "attack_steps": 1, "step_size": 8 / 255},
+    ("paper", "jeat"): _ADAM | {"lr": 1e-4, "epochs": 200, "batch": 64, "attack_steps": 1},
 }
 """(preset, objective) -> what that objective wants otherwise"""
+WHOLE_STEP = (("paper", "jeat"),)
+"""whose training attack steps by eps, whatever that is, where no step is named"""
 
 
 def difference(old: dict[str, Any], new: Settings) -> list[str]:

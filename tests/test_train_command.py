@@ -116,6 +116,13 @@ def _what(options: list[str]) -> dict:
         (["sat", "--eps", "0"], "error: --eps 0 must be above 0; an attack of radius 0 moves nothing"),
         (["mail-at", "--burn-in", "25"], "error: --burn-in 25 lies beyond the 24 epochs; take fewer, or more --epochs"),
         (["trades", "--burn-in", "2"], "error: trades has no weights, so --burn-in changes nothing; leave it out"),
+        (["trades", "--burn-in", "0"], "error: trades has no weights, so --burn-in changes nothing; leave it out"),
+        (
+            ["sat", "--energies-every", "0", "--energies-samples", "5"],
+            "error: --energies-samples 5 changes nothing with --energies-every 0; leave one of them out",
+        ),
+        (["sat", "--energies-every", "0", "--test", "x.npz"], "error: --test x.npz changes nothing with --energies-"),
+        (["standard", "fgsm-at", "--step-size", ".1"], "error: --step-size changes nothing for an objective without"),
         (["sat", "--normalize", "mean1"], "error: sat has no weights, so --normalize changes nothing; leave it out"),
         (["sat", "--arch", "small-resnet:classes=5"], "error: label 9 in digits is outside the 5 classes of model"),
         (["sat", "--arch", "small-resnet:channels=3"], "error: model 'small-resnet:channels=3' cannot read digits's"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -12,7 +11,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from energylens import command, options, spec
-from energylens.errors import UserError, option
+from energylens.errors import UserError
 from energylens.train import settings as recipes
 from energylens.train.settings import Settings
 
@@ -123,6 +122,7 @@ def train(
     from energylens.train import engines, prepare
     from energylens.train.order import Order
 
+    _check(watched)
     engine = engines.engine(where.engine, where.address, where.processes, where.device)
     device = "cpu" if where.engine == "ray" else options.Files(device=where.device).where  # its workers choose
     place = prepare.Place(where.runs, where.data_dir, device)
@@ -131,14 +131,20 @@ def train(
     engine(Order(tuple(made), place, energies, where.tensorboard))
 
 
+def _check(watched: Watched) -> None:
+    for name, value in (("--energies-samples", watched.energies_samples), ("--test", watched.test)):
+        if watched.energies_every == 0 and value is not None:
+            raise UserError(f"{name} {value} changes nothing with --energies-every 0; leave one of them out")
+
+
 def runs(objectives: list[str], what: What, changes: dict[str, Any]) -> list[Any]:
-    """Each objective with each seed.
+    """Each objective with each seed; without what it cannot use, where another one can.
 
     Raises:
         UserError: unknown objective or preset, or a setting that is refused.
     """
+    from energylens.train import used
     from energylens.train.objectives import OBJECTIVES
-    from energylens.train.objectives import objective as row
     from energylens.train.prepare import trained_on
     from energylens.train.runs import Run
     from energylens.train.subset import checked
@@ -153,30 +159,17 @@ def runs(objectives: list[str], what: What, changes: dict[str, Any]) -> list[Any
             f"--arch {what.arch} is no named architecture; a network of your own trains in your own loop, with "
             "energylens.train.objectives and energylens.watch (docs/objectives.md, docs/watch.md)"
         )
-    apart = checked(what.subset, what.subset_mode, what.subset_model)
+    asked = checked(what.subset, what.subset_mode, what.subset_model)
     preset = what.preset or recipes.preset_of(what.data)
-    made = []
+    given = {name: value for name, value in changes.items() if value is not None}
+    whole = {objective: recipes.recipe(preset, objective, what.data, **given) for objective in wanted}
+    without, made = used.idle(whole, given), []
+    arch = what.arch or recipes.ARCHITECTURES[preset]
     for objective in wanted:
+        own = {name: value for name, value in given.items() if name not in without[objective]}
+        apart = used.apart(objective, wanted, asked)
         for seed in dict.fromkeys(what.seed or [1]):
-            settings = recipes.recipe(preset, objective, what.data, seed=seed, **changes)
-            arch = what.arch or recipes.ARCHITECTURES[preset]
+            settings = recipes.recipe(preset, objective, what.data, seed=seed, **own)
             chosen = (what.samples, what.shuffle_seed, what.synthetic, what.name, *apart)
             made.append(Run(objective, trained_on(what.data), arch, settings, *chosen))
-    attacks = [(run.settings, row(run.objective).inner) for run in made]
-    for name, value in changes.items():
-        if value is not None and name in USED and not any(USED[name][0](*one) for one in attacks):
-            raise UserError(f"{option(name)} changes nothing {USED[name][1]}; leave it out")
     return made
-
-
-USED: dict[str, tuple[Callable[[Settings, Any], bool], str]] = {
-    "val_images": (lambda settings, inner: settings.select == "best-val", "without --select best-val"),
-    "awp_warmup": (lambda settings, inner: settings.awp > 0, "without --awp"),
-    "momentum": (
-        lambda settings, inner: settings.optimizer == "sgd" and not settings.cycle_momentum,
-        "but for sgd with --no-cycle-momentum",
-    ),
-    "attack_steps": (lambda settings, inner: inner and inner.steps is None, "for an objective without them"),
-    "step_size": (lambda settings, inner: inner and inner.step is None, "for an objective without it"),
-}
-"""options that another one, or an objective's attack, puts out of use: when they are used, what to say when not"""

@@ -87,6 +87,16 @@ class Objective:
             raise UserError(f"Objective(burn_in={self.burn_in!r}): burn_in is a share of the epochs, from 0 to 1")
 
     @property
+    def weighted(self) -> bool:
+        """Whether images have weights, so that normalising them, or a burn-in, changes anything."""
+        return any(term.weight is not ones for term in self.terms)
+
+    @property
+    def has_kl(self) -> bool:
+        """Whether there is a KL term, whose factor is beta."""
+        return any(term.loss is kl for term in self.terms)
+
+    @property
     def plain(self) -> "Objective":
         """The same with all weights 1, as in the burn-in."""
         return replace(self, terms=tuple(replace(term, weight=ones) for term in self.terms), burn_in=0.0)
@@ -222,14 +232,10 @@ def _factor(option: str, value: float) -> float:
 
 
 def _with_beta(name: str, row: Objective, beta: float) -> Objective:
-    if not _has_kl(row):
-        having = ", ".join(known for known, other in OBJECTIVES.items() if _has_kl(other))
+    if not row.has_kl:
+        having = ", ".join(known for known, other in OBJECTIVES.items() if other.has_kl)
         raise UserError(f"objective {name} has no KL term for beta={beta:g}; leave beta out, or take one of {having}")
     return replace(row, terms=tuple(replace(term, scale=beta) if term.loss is kl else term for term in row.terms))
-
-
-def _has_kl(row: Objective) -> bool:
-    return any(term.loss is kl for term in row.terms)
 
 
 def _with_der(name: str, row: Objective, factor: float) -> Objective:

@@ -21,7 +21,6 @@ from energylens.train.objectives import Objective
 from energylens.train.runs import Folder, Run
 from energylens.train.state import steps
 from energylens.train.subset import Subset
-from energylens.train.weights import ones
 
 
 @dataclass(frozen=True)
@@ -107,9 +106,8 @@ def _check_length(name: str) -> None:
 
 def _check_options(run: Run, objective: Objective) -> None:
     settings = run.settings
-    weighted = any(term.weight is not ones for term in objective.terms)
-    for option, given in (("--normalize", settings.normalize != "none"), ("--burn-in", bool(settings.burn_in))):
-        if given and not weighted:
+    for option, given in (("--normalize", settings.normalize != "none"), ("--burn-in", settings.burn_in is not None)):
+        if given and not objective.weighted:
             raise UserError(f"{run.objective} has no weights, so {option} changes nothing; leave it out")
     if (settings.select == "best-synthetic") != bool(run.synthetic):
         raise UserError("--select best-synthetic and --synthetic FILE.npz go together; say both, or neither")

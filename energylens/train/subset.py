@@ -29,6 +29,9 @@ UNPERTURBED, REMOVED = "unperturbed", "removed"
 MODES = (UNPERTURBED, REMOVED)
 """trained on as natural images, as the caption of Fig. 5a says; not trained on, as its text may be read"""
 
+Apart = tuple[str | None, str | None, str | None]
+"""which images, the mode and the first network, as a user names them, or a run holds them"""
+
 
 @dataclass(frozen=True)
 class Subset:
@@ -80,7 +83,7 @@ class Subset:
         return f"{count} {what}, {'left unperturbed' if self.mode == UNPERTURBED else 'removed'}"
 
 
-def checked(which: str | None, mode: str | None, model: str | None) -> tuple[str | None, str | None, str | None]:
+def checked(which: str | None, mode: str | None, model: str | None) -> Apart:
     """The three as a run holds them: unperturbed where no mode is named, classes once and in order.
 
     Raises:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -35,6 +36,14 @@ def make(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for one in reversed(new):
         sync(one.parent)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left half written in a folder; nobody else may be writing there."""
+    for path in folder.glob(".*"):
+        if re.fullmatch(r"\..+\.\w+\.\d+", path.name):  # as `whole` names it
+            with suppress(OSError):
+                path.unlink()
 
 
 @contextmanager

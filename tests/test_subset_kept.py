@@ -11,7 +11,9 @@ from small_runs import NONE, child, ready, train
 from toy_subsets import HIGH, N, make, same, toy_run
 
 from energylens.errors import UserError
-from energylens.train import course
+from energylens.train import children, cluster, course
+from energylens.train.order import Order
+from energylens.train.prepare import Energies, Place
 from energylens.train.processes import Alone
 
 
@@ -47,8 +49,15 @@ def test_the_images_that_are_kept_count_and_not_those_that_would_be_found_now(to
     assert list(ready(toy / "runs", toy_run("high")).subset.rows["sample"]) == list(HIGH[:2])
 
 
+def unfinished(folder: Path) -> Path:
+    """The folder of a run that lacks its last file alone."""
+    path = train(folder, toy_run("high")).folder.path
+    (path / "last.safetensors").unlink()
+    return path
+
+
 def test_other_weights_under_the_networks_name_are_told(toy, monkeypatch):
-    train(toy / "runs", toy_run("high"))
+    unfinished(toy / "runs")
     monkeypatch.setattr("energylens.models.identity.sha", lambda net: "that of another one")
     with pytest.raises(UserError, match=r"^.*belongs to another run \(other weights of nets.py:by_hand\); take --name"):
         ready(toy / "runs", toy_run("high"))
@@ -56,7 +65,7 @@ def test_other_weights_under_the_networks_name_are_told(toy, monkeypatch):
 
 @pytest.mark.parametrize("damage", ["cut", "gone", "foreign"])
 def test_a_damaged_subset_is_told(toy, damage):
-    path = train(toy / "runs", toy_run("high")).folder.path / "subset.parquet"
+    path = unfinished(toy / "runs") / "subset.parquet"
     if damage == "cut":
         path.write_bytes(path.read_bytes()[:50])
     elif damage == "gone":
@@ -67,6 +76,53 @@ def test_a_damaged_subset_is_told(toy, damage):
         UserError, match=r"subset.parquet (cannot be read|is not of this run's training images).*delete"
     ):
         ready(toy / "runs", toy_run("high"))
+
+
+@pytest.mark.parametrize("measured", [0, 1])
+def test_a_finished_run_asks_neither_its_network_nor_its_subset(toy, monkeypatch, measured):
+    path = train(toy / "runs", toy_run("high", "removed"), Energies(every=measured)).folder.path
+    (path / "subset.parquet").unlink()
+    monkeypatch.setattr("energylens.models.load", lambda *given: pytest.fail("loaded"))
+    made = ready(toy / "runs", toy_run("high", "removed"), Energies(every=measured))
+    course.train(made, Alone(), lambda row, epochs: pytest.fail("trained"))
+    (path / "last.safetensors").unlink()
+    with pytest.raises(UserError, match=r"held a run that is gone now; give the command once more"):
+        course.train(made, Alone())
+
+
+def test_a_subset_that_was_left_of_another_run_goes(toy):
+    """Killed between its subset and its description, a run leaves the one without the other."""
+    made = ready(toy / "runs", toy_run(None, title="mine"))
+    made.folder.path.mkdir(parents=True)
+    (made.folder.path / "subset.parquet").write_text("of a subset")
+    course.train(made, Alone())
+    assert not (made.folder.path / "subset.parquet").exists()
+
+
+def test_what_another_process_will_measure_is_not_measured(toy, monkeypatch):
+    """The network is looked for all the same."""
+    monkeypatch.setattr("energylens.train.subset.measured", lambda *given: pytest.fail("measured"))
+    order = Order((toy_run("high", "removed"),), Place(toy / "runs"), NONE)
+    (made,) = order.ready(2, measure=False)
+    assert made.subset is None
+    missing = Order((toy_run("high", subset_model="nets.py:none"),), Place(toy / "runs"), NONE)
+    with pytest.raises(UserError, match="none"):
+        missing.ready(measure=False)
+    (classes,) = Order((toy_run("classes:1"),), Place(toy / "runs"), NONE).ready(measure=False)
+    assert len(classes.subset) == 20
+
+
+@pytest.mark.parametrize("train", [cluster.train, children.train])
+def test_the_head_of_others_measures_no_subset(toy, monkeypatch, train):
+    class Asked(Exception):
+        pass
+
+    def ready(self, processes=1, measure=True):
+        raise Asked(measure)
+
+    monkeypatch.setattr(Order, "ready", ready)
+    with pytest.raises(Asked, match="False"):
+        train(Order((toy_run("high"),), Place(toy / "runs"), NONE), None if train is cluster.train else 1)
 
 
 def test_a_subset_and_none_are_two_runs(toy):

@@ -16,7 +16,10 @@ from energylens.errors import UserError, first_line
 from energylens.train.prepare import Ready
 from energylens.train.runs import METRICS, STATE
 
-CHOSEN = ("samples", "shuffle_seed", "synthetic", "data_sha", "subset", "subset_mode", "subset_model", "subset_size")
+CHOSEN = (
+    *("samples", "shuffle_seed", "synthetic", "data_sha"),
+    *("subset", "subset_mode", "subset_model", "subset_model_file", "subset_size"),
+)
 """facts of a run that its checkpoints tell too: which images it was trained on, and how"""
 
 

@@ -55,7 +55,7 @@ def _check(order: Order, size: int) -> None:
     if device.type == "cuda" and (there := torch.cuda.device_count()) < size:
         fewer = f"--processes {there}, or " if there else ""
         raise UserError(f"--processes {size}: this machine has {there} GPUs; take {fewer}--device cpu")
-    order.ready(size)
+    order.ready(size, measure=False)
 
 
 def _free_port() -> int:

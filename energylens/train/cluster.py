@@ -34,7 +34,7 @@ def train(order: Order, address: str | None, asked: str | None = None) -> None:
     Raises:
         UserError: no Ray, no cluster or none that is large enough; a mistake; or at the end, what failed.
     """
-    order.ready()
+    order.ready(measure=False)
     ray, mine = cluster.connect(address)
     try:
         order.end(_train(ray, order, asked))

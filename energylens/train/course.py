@@ -15,13 +15,15 @@ from typing import Any
 import pandas as pd
 
 from energylens import epochs as energies
+from energylens.atomic import sweep
 from energylens.attacks import Attack
+from energylens.epoch_files import FOLDER
 from energylens.errors import UserError
-from energylens.train import checkpoints, epochs, loop, select, subset
+from energylens.train import checkpoints, epochs, loop, own, select, subset
 from energylens.train.negatives import Diverged
 from energylens.train.prepare import Ready
 from energylens.train.processes import Alone
-from energylens.train.runs import BEST, LAST, STATE
+from energylens.train.runs import BEST, LAST, STATE, SUBSET
 from energylens.train.state import State
 
 Row = dict[str, Any]
@@ -81,12 +83,20 @@ def _agreed(ready: Ready, processes: Alone) -> Ready:
 def _done(ready: Ready, held: ExitStack) -> bool:
     """Whether there is nothing left to train; the folder is this process's own until `held` is closed."""
     held.enter_context(ready.folder.mine())
+    own.check(ready.folder, ready.run, ready.facts, bool(ready.every))  # another recipe may have come in between
+    path = ready.folder.path
+    for folder in (path, *path.glob(f"{FOLDER}/model=*/attack=*")):
+        sweep(folder)
     if ready.folder.done:
-        (ready.folder.path / STATE).unlink(missing_ok=True)  # killed between the last two files
+        (path / STATE).unlink(missing_ok=True)  # killed between the last two files
         return True
+    if ready.run.subset is None:
+        (path / SUBSET).unlink(missing_ok=True)  # of a run that was killed before it said what it is
+    elif ready.subset is None:
+        raise UserError(f"{path} held a run that is gone now; give the command once more")
     if ready.folder.about() is None:
         if ready.subset:
-            subset.write(ready.folder.path, ready.subset)  # before the description, which says that it is there
+            subset.write(path, ready.subset)  # before the description, which says that it is there
         ready.folder.write_about(ready.facts)
     return False
 

@@ -24,11 +24,12 @@ class Order:
     tensorboard: bool = False
     """whether each run writes event files"""
 
-    def ready(self, processes: int = 1) -> list[Ready]:
+    def ready(self, processes: int = 1, measure: bool = True) -> list[Ready]:
         """The runs, checked.
 
         Args:
             processes: how many train together.
+            measure: whether to measure what a subset needs; if not, other processes will, and check the rest.
 
         Raises:
             UserError: something is not usable.
@@ -37,10 +38,12 @@ class Order:
             from energylens.train import tensorboard
 
             tensorboard.library()
-        made = [prepared(run, self.place, self.energies) for run in self.runs]
+        made = [prepared(run, self.place, self.energies, measure) for run in self.runs]
         for one in made if processes > 1 else []:
             if one.objective.negatives:
                 raise UserError(f"{one.run.objective} has one replay buffer, in one process; leave --processes out")
+            if one.run.subset and one.subset is None:
+                continue  # how many images are trained on is not known: done, or not measured
             _check_shares(len(one.data), one.run.settings.batch, processes)
         return made
 

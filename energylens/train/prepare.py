@@ -16,7 +16,7 @@ from energylens.data import Data
 from energylens.errors import Note, UserError
 from energylens.models import architectures, check
 from energylens.table import LONGEST
-from energylens.train import loop, select, subset
+from energylens.train import loop, own, select, subset
 from energylens.train.objectives import Objective
 from energylens.train.runs import Folder, Run
 from energylens.train.state import steps
@@ -61,7 +61,7 @@ class Ready:
     folder: Folder
     facts: dict[str, Any]
     subset: Subset | None = None
-    """training images that are treated apart"""
+    """training images that are treated apart; not looked for where the run is done, or not measured"""
 
     @property
     def arch(self) -> str:
@@ -69,8 +69,14 @@ class Ready:
         return self.facts["arch"]
 
 
-def prepared(run: Run, place: Place, energies: Energies) -> Ready:
+def prepared(run: Run, place: Place, energies: Energies, measure: bool = True) -> Ready:
     """Everything loaded and checked.
+
+    Args:
+        run: what is to be trained.
+        place: where.
+        energies: what is measured while training.
+        measure: whether a first network may be measured for a subset; if not, another process will do so.
 
     Raises:
         UserError: an objective, setting, network or data set is not usable, or the folder belongs to another run.
@@ -83,20 +89,33 @@ def prepared(run: Run, place: Place, energies: Energies) -> Ready:
     folder = Folder(place.runs / run.name)
     _check_length(run.name)
     check_writable(folder.path, "--runs")
-    facts = run.facts(data.sha, arch) | {"energies_samples": energies.samples, "test": energies.test}
-    facts["subset_model"] = subset.public(run, place.runs)
-    folder.check(facts, settings)
+    every = max(1, settings.epochs // 10) if energies.every is None else energies.every
+    facts = run.facts(data.sha, arch) | _named(run, place, energies, bool(every))
+    own.check(folder, run, facts, bool(every))
     train, apart = data, datasets.load(run.synthetic, data_dir=place.data_dir) if run.synthetic else None
+    if run.synthetic and apart:
+        facts["synthetic_sha"] = apart.sha
     if settings.select == "best-val":
         train, apart = select.held_out(data, settings.val_images)
-    chosen = subset.chosen(run, train, place.runs, folder, place.device) if run.subset else None
+    sets = _sets(run, objective, train, place, energies) if every else ()
+    if facts["test"]:
+        facts["test_sha"] = sets[-1][1].sha
+    chosen = None
+    if run.subset and not folder.done:
+        chosen = subset.chosen(run, train, place.runs, folder, facts, place.device if measure else None)
     trained = chosen.trained_on if chosen else train
     steps(len(trained), settings)
-    every = max(1, settings.epochs // 10) if energies.every is None else energies.every
-    sets = _sets(run, objective, train, place, energies) if every else ()
     _check_network(run, arch, [data, *([apart] if apart else []), *(images for _, images, _ in sets)])
     facts |= chosen.facts if chosen else {}
+    own.check(folder, run, facts, bool(every))
     return Ready(run, objective, trained, apart, sets, every, folder, facts, chosen)
+
+
+def _named(run: Run, place: Place, energies: Energies, measured: bool) -> dict[str, Any]:
+    """References as they are stored, without folders, and how many images are measured."""
+    samples, test = (energies.samples, energies.test) if measured else (None, None)
+    public = {name: of and references.public(of) for name, of in (("synthetic", run.synthetic), ("test", test))}
+    return public | {"energies_samples": samples, "subset_model": subset.public(run, place.runs)}
 
 
 def _check_length(name: str) -> None:
@@ -153,8 +172,8 @@ def _sets(
     common = PGD(eps=settings.eps)
     attacks: tuple[Attack, ...] = (common,)
     if objective.inner is not None:
-        own = objective.inner.attack(settings.eps, settings.attack_steps, settings.step_size, 0)
-        attacks = tuple({attack.name: attack for attack in (own, common)}.values())
+        inner = objective.inner.attack(settings.eps, settings.attack_steps, settings.step_size, 0)
+        attacks = tuple({attack.name: attack for attack in (inner, common)}.values())
     source, split = references.split(run.data)
     other = energies.test or (source if split == "train" and not run.data.endswith(".npz") else None)
     sets = [("train", replace(train, index=train.index[: energies.samples]), attacks)]

@@ -20,10 +20,10 @@ from torch import Tensor, nn
 from energylens import models, references, trained
 from energylens.atomic import whole
 from energylens.data import Data
-from energylens.errors import UserError, first_line, many, unknown
+from energylens.errors import UserError, first_line, many, option, unknown
 from energylens.models import check, identity
 from energylens.train.pick import CLASSES, HIGH, LOW, MISCLASSIFIED, classes, measured, of_classes, pick
-from energylens.train.runs import ABOUT, LAST, SUBSET, Folder, Run
+from energylens.train.runs import ABOUT, BEST, LAST, SUBSET, Folder, Run
 
 UNPERTURBED, REMOVED = "unperturbed", "removed"
 MODES = (UNPERTURBED, REMOVED)
@@ -47,6 +47,8 @@ class Subset:
     model: str | None = None
     """name of the first network; None for classes"""
     model_sha: str | None = None
+    model_file: str | None = None
+    """best.safetensors, where that is taken of a run's folder"""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -70,16 +72,21 @@ class Subset:
     @property
     def facts(self) -> dict[str, Any]:
         """What a run's description tells beside what was asked for."""
-        return {"subset_model_sha": self.model_sha, "subset_size": len(self)}
+        return {
+            "subset_model_sha": self.model_sha,
+            "subset_model_file": self.model_file,
+            "subset_size": len(self),
+        }
 
     def __str__(self) -> str:
         count = f"{len(self):,} of {many(len(self.images), 'image')}"
+        model = f"{self.model}/{self.model_file}" if self.model_file else self.model
         if self.which.startswith(CLASSES):
             what = f"of classes {self.which.removeprefix(CLASSES).replace(',', ', ')}"
         elif self.which == MISCLASSIFIED:
-            what = f"misclassified by {self.model}"
+            what = f"misclassified by {model}"
         else:
-            what = f"with the {self.which}est E(x) of those that {self.model} gets right"
+            what = f"with the {self.which}est E(x) of those that {model} gets right"
         return f"{count} {what}, {'left unperturbed' if self.mode == UNPERTURBED else 'removed'}"
 
 
@@ -118,7 +125,9 @@ def public(run: Run, runs: Path) -> str | None:
     return references.public(initial(run, runs)).removesuffix(f"/{LAST}")
 
 
-def chosen(run: Run, images: Data, runs: Path, folder: Folder, device: torch.device | str = "cpu") -> Subset:
+def chosen(
+    run: Run, images: Data, runs: Path, folder: Folder, facts: dict[str, Any], device: torch.device | str | None = "cpu"
+) -> Subset | None:
     """The subset of a run: the one that its folder holds, or else what the first network finds; writes nothing.
 
     Args:
@@ -126,7 +135,11 @@ def chosen(run: Run, images: Data, runs: Path, folder: Folder, device: torch.dev
         images: all its training images.
         runs: the folder of the runs, for the usual first network.
         folder: the run's own; has been checked to be so.
-        device: to measure on.
+        facts: what decides the run, as its description will tell.
+        device: to measure on; None where another process will measure, and all is to be there for it.
+
+    Returns:
+        The subset; None where it would have to be measured and there is no device.
 
     Raises:
         UserError: no such network, classes or images, or none would be left to train on.
@@ -135,51 +148,72 @@ def chosen(run: Run, images: Data, runs: Path, folder: Folder, device: torch.dev
     if which.startswith(CLASSES):
         made = Subset(which, mode, images, of_classes(images, which))
     elif about := folder.about():
-        sha = _same_network(run, runs, folder, about)
-        made = Subset(which, mode, images, read(folder.path, images), public(run, runs), sha)
+        sha, file = _still(run, runs, facts, about), about.get("subset_model_file")
+        made = Subset(which, mode, images, read(folder.path, images), public(run, runs), sha, file)
     else:
-        name, net = str(public(run, runs)), _network(run, runs)
+        name, (net, file) = str(public(run, runs)), _network(run, runs, facts)
         check.usable(net, name, images)
+        if device is None:
+            return None
         sha = identity.sha(net)
-        made = Subset(which, mode, images, pick(which, measured(net.to(device), images), name), name, sha)
+        made = Subset(which, mode, images, pick(which, measured(net.to(device), images), name), name, sha, file)
     if not len(made.trained_on):
         raise UserError(f"--subset {which} --subset-mode {mode} leaves no images to train on; take other images")
     return made
 
 
-def _network(run: Run, runs: Path) -> nn.Module:
-    """The first network.
+def _network(run: Run, runs: Path, facts: dict[str, Any]) -> tuple[nn.Module, str | None]:
+    """The first network, and its file where that is the best of a run's folder.
 
     Raises:
-        UserError: it is not there, or its training has not ended.
+        UserError: it is not there, its training has not ended, or the usual one was trained otherwise.
     """
     reference = initial(run, runs)
-    if run.subset_model is None and not (Path(reference) / ABOUT).is_file():
+    if run.subset_model is None:
+        _check_usual(run, reference, facts)
+    bare = Path(references.named(reference)[1])
+    if (bare / ABOUT).is_file() and not (bare / LAST).is_file():
+        raise UserError(f"--subset {run.subset} asks the network of {bare}; {trained.NOT_ENDED}")
+    file = BEST if (bare / BEST).is_file() else None
+    return models.load(trained.network(reference).reference), file
+
+
+def _check_usual(run: Run, reference: str, facts: dict[str, Any]) -> None:
+    """Whether the usual first network is there, and was trained on the run's images at its eps."""
+    about = Folder(Path(reference)).about()
+    if about is None:
         command = references.run_command(f"{reference}/{LAST}")
         remedy = f"train it: {command}" if command else "train it first"
         raise UserError(
             f"--subset {run.subset} asks the network of {reference}, which is not there; {remedy}, or name another "
             "one with --subset-model"
         )
-    bare = Path(references.named(reference)[1])
-    if (bare / ABOUT).is_file() and not (bare / LAST).is_file():
-        raise UserError(f"--subset {run.subset} asks the network of {bare}; {trained.NOT_ENDED}")
-    return models.load(trained.network(reference).reference)
-
-
-def _same_network(run: Run, runs: Path, folder: Folder, about: dict[str, Any]) -> str | None:
-    """Whether the first network, if it is still there, is the one that the run's images come from."""
-    known = about.get("subset_model_sha")
-    try:
-        found = identity.sha(_network(run, runs))
-    except UserError:  # gone: the run's folder holds what it found
-        return known
-    if found != known:
+    here = {name: facts[name] for name in ("data", "samples", "shuffle_seed")} | {"eps": run.settings.eps}
+    there = about | {"eps": about["settings"].get("eps")}
+    differs = [
+        f"{option(name)} {_shown(there.get(name))} there, {_shown(value)} here"
+        for name, value in here.items()
+        if there.get(name) != value
+    ]
+    if not differs and about.get("data_sha") != facts["data_sha"]:
+        differs = ["other images under the same name"]
+    if differs:
         raise UserError(
-            f"{folder.path} belongs to another run (other weights of {public(run, runs)}); take --name NAME, or "
-            "another --runs, or delete it to train anew"
+            f"--subset {run.subset} asks the network of {reference}, which was trained otherwise "
+            f"({'; '.join(differs)}); to take it all the same, or another one, name it with --subset-model"
         )
-    return known
+
+
+def _shown(value: Any) -> str:
+    return "not given" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _still(run: Run, runs: Path, facts: dict[str, Any], about: dict[str, Any]) -> str | None:
+    """Of the first network as it is now; where it is gone, as it was when the run's images were found."""
+    try:
+        return identity.sha(_network(run, runs, facts)[0])
+    except UserError:
+        return about.get("subset_model_sha")
 
 
 def write(folder: Path, subset: Subset) -> None:

@@ -46,8 +46,8 @@ def test_the_usual_first_network_is_the_sat_run_beside_it(capsys, tmp_path, monk
     assert (code, out) == (2, [])
     assert err == (
         f"error: --subset misclassified asks the network of runs/{name}, which is not there; train it: python -m "
-        "energylens.train sat --data digits --arch small-resnet:width=4 --seed 1, or name another one with "
-        "--subset-model\n"
+        "energylens.train sat --data digits --arch small-resnet:width=4 --seed 1 --samples 120 --attack-steps 1 "
+        "--epochs 3 --batch 20, or name another one with --subset-model\n"
     )
     assert not Path("runs").exists()
     typed(capsys, "sat", *QUICK, *QUIET)

@@ -16,7 +16,7 @@ from energylens.data import Data
 from energylens.errors import Note, UserError
 from energylens.models import architectures, check
 from energylens.table import LONGEST
-from energylens.train import loop, own, select, subset
+from energylens.train import first, loop, own, select, subset
 from energylens.train.objectives import Objective
 from energylens.train.runs import Folder, Run
 from energylens.train.state import steps
@@ -115,7 +115,7 @@ def _named(run: Run, place: Place, energies: Energies, measured: bool) -> dict[s
     """References as they are stored, without folders, and how many images are measured."""
     samples, test = (energies.samples, energies.test) if measured else (None, None)
     public = {name: of and references.public(of) for name, of in (("synthetic", run.synthetic), ("test", test))}
-    return public | {"energies_samples": samples, "subset_model": subset.public(run, place.runs)}
+    return public | {"energies_samples": samples, "subset_model": first.public(run, place.runs)}
 
 
 def _check_length(name: str) -> None:

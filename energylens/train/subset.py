@@ -15,15 +15,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from energylens import models, references, trained
 from energylens.atomic import whole
 from energylens.data import Data
-from energylens.errors import UserError, first_line, many, option, unknown
+from energylens.errors import UserError, first_line, many, unknown
 from energylens.models import check, identity
+from energylens.train import first
 from energylens.train.pick import CLASSES, HIGH, LOW, MISCLASSIFIED, classes, measured, of_classes, pick
-from energylens.train.runs import ABOUT, BEST, LAST, SUBSET, Folder, Run
+from energylens.train.runs import SUBSET, Folder, Run
 
 UNPERTURBED, REMOVED = "unperturbed", "removed"
 MODES = (UNPERTURBED, REMOVED)
@@ -112,19 +112,6 @@ def checked(which: str | None, mode: str | None, model: str | None) -> Apart:
     return which, mode or UNPERTURBED, model
 
 
-def initial(run: Run, runs: Path) -> str:
-    """Reference of the first network: the one that is named, or the `sat` run of the same data, arch and seed."""
-    usual_one = replace(run, objective="sat", subset=None, subset_mode=None, title=None)
-    return run.subset_model or str(runs / usual_one.name)
-
-
-def public(run: Run, runs: Path) -> str | None:
-    """The same without its folders, as it is stored; None where no network is asked."""
-    if run.subset is None or run.subset.startswith(CLASSES):
-        return None
-    return references.public(initial(run, runs)).removesuffix(f"/{LAST}")
-
-
 def chosen(
     run: Run, images: Data, runs: Path, folder: Folder, facts: dict[str, Any], device: torch.device | str | None = "cpu"
 ) -> Subset | None:
@@ -149,9 +136,9 @@ def chosen(
         made = Subset(which, mode, images, of_classes(images, which))
     elif about := folder.about():
         sha, file = _still(run, runs, facts, about), about.get("subset_model_file")
-        made = Subset(which, mode, images, read(folder.path, images), public(run, runs), sha, file)
+        made = Subset(which, mode, images, read(folder.path, images), first.public(run, runs), sha, file)
     else:
-        name, (net, file) = str(public(run, runs)), _network(run, runs, facts)
+        name, (net, file) = str(first.public(run, runs)), first.load(run, runs, facts)
         check.usable(net, name, images)
         if device is None:
             return None
@@ -162,56 +149,10 @@ def chosen(
     return made
 
 
-def _network(run: Run, runs: Path, facts: dict[str, Any]) -> tuple[nn.Module, str | None]:
-    """The first network, and its file where that is the best of a run's folder.
-
-    Raises:
-        UserError: it is not there, its training has not ended, or the usual one was trained otherwise.
-    """
-    reference = initial(run, runs)
-    if run.subset_model is None:
-        _check_usual(run, reference, facts)
-    bare = Path(references.named(reference)[1])
-    if (bare / ABOUT).is_file() and not (bare / LAST).is_file():
-        raise UserError(f"--subset {run.subset} asks the network of {bare}; {trained.NOT_ENDED}")
-    file = BEST if (bare / BEST).is_file() else None
-    return models.load(trained.network(reference).reference), file
-
-
-def _check_usual(run: Run, reference: str, facts: dict[str, Any]) -> None:
-    """Whether the usual first network is there, and was trained on the run's images at its eps."""
-    about = Folder(Path(reference)).about()
-    if about is None:
-        command = references.run_command(f"{reference}/{LAST}")
-        remedy = f"train it: {command}" if command else "train it first"
-        raise UserError(
-            f"--subset {run.subset} asks the network of {reference}, which is not there; {remedy}, or name another "
-            "one with --subset-model"
-        )
-    here = {name: facts[name] for name in ("data", "samples", "shuffle_seed")} | {"eps": run.settings.eps}
-    there = about | {"eps": about["settings"].get("eps")}
-    differs = [
-        f"{option(name)} {_shown(there.get(name))} there, {_shown(value)} here"
-        for name, value in here.items()
-        if there.get(name) != value
-    ]
-    if not differs and about.get("data_sha") != facts["data_sha"]:
-        differs = ["other images under the same name"]
-    if differs:
-        raise UserError(
-            f"--subset {run.subset} asks the network of {reference}, which was trained otherwise "
-            f"({'; '.join(differs)}); to take it all the same, or another one, name it with --subset-model"
-        )
-
-
-def _shown(value: Any) -> str:
-    return "not given" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
 def _still(run: Run, runs: Path, facts: dict[str, Any], about: dict[str, Any]) -> str | None:
     """Of the first network as it is now; where it is gone, as it was when the run's images were found."""
     try:
-        return identity.sha(_network(run, runs, facts)[0])
+        return identity.sha(first.load(run, runs, facts)[0])
     except UserError:
         return about.get("subset_model_sha")
 

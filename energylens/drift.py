@@ -119,10 +119,16 @@ def _correlates(
 ) -> Verdict:
     rows = of_run(drift)
     chosen = epoch(rows, at)
-    course = [
+    now = rows[rows["epoch"] == chosen]
+    detail = f"natural CE with {what} at epoch {chosen}"
+    if at == LAST and sign < 0:  # once is enough: each list holds for all three figures, and for both of two opposites
+        detail += f"; by epoch: {', '.join(_course(rows, measure))}"
+    return beyond(claim, now["ce_natural"], measure(now), sign, detail)
+
+
+def _course(rows: pd.DataFrame, measure: Callable[[pd.DataFrame], pd.Series]) -> list[str]:
+    """The rank correlation with natural cross-entropy at every measured epoch."""
+    return [
         f"{number} {spearman(now['ce_natural'].to_numpy(), measure(now).to_numpy()):+.2f}"
         for number, now in rows.groupby("epoch")
     ]
-    now = rows[rows["epoch"] == chosen]
-    detail = f"natural CE with {what} at epoch {chosen}; by epoch: {', '.join(course)}"
-    return beyond(claim, now["ce_natural"], measure(now), sign, detail)

@@ -9,4 +9,10 @@ from energylens.trainings import demo, paper
 METHODS = ("sat", "trades", "mail-trades", "weat-nat", "weat-adv")
 SEEDS = (1, 2, 3, 4, 5)
 DEMO = Accuracies((demo(*METHODS, seeds=SEEDS),), attacks=(("pgd", None), ("autoattack", 200)))
-PAPER = Accuracies(tuple(paper(*METHODS, data=data, seeds=SEEDS) for data in ("cifar10", "cifar100", "svhn")))
+PAPER = Accuracies(
+    (
+        paper(*METHODS, seeds=SEEDS),
+        paper(*METHODS, data="cifar100", seeds=SEEDS),
+        paper(*METHODS, data="svhn", seeds=SEEDS, every=0),  # no figure reads its energies
+    )
+)

@@ -115,7 +115,8 @@ def _compared(claim: str, subsets_end: pd.DataFrame, wanted: list[tuple[str | No
 
 def _harms(subset: str, mode: str) -> Callable[..., Verdict]:
     def claim(subsets: pd.DataFrame, subsets_end: pd.DataFrame, subsets_start: pd.DataFrame) -> Verdict:
-        text = f"robustness suffers from {subset} images {MODES[mode]}"
+        which = "high-energy" if subset == "high" else subset
+        text = f"robustness suffers from {which} images {MODES[mode]}"
         wanted = [(subset, mode), (None, None)]
         made = _compared(text, subsets_end, wanted)
         if isinstance(made, Verdict):

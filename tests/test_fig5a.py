@@ -36,7 +36,7 @@ def verdicts(subsets_end: pd.DataFrame, subsets_start: pd.DataFrame = NONE) -> d
 
 
 HARM, MISCLASSIFIED = (
-    "robustness suffers from high images removed",
+    "robustness suffers from high-energy images removed",
     "robustness suffers from misclassified images removed",
 )
 LIKE = "high-energy images left unperturbed harm as much as misclassified ones"

@@ -121,6 +121,7 @@ NAMED = PLACES[-2:]
 """after these, it has its final name"""
 
 
+@pytest.mark.slow
 def test_deaths_between_write_sync_and_rename(tmp_path_factory, tmp_path):
     folder, names = Folder(tmp_path, Tally()), 0
     for model, attack in itertools.product(RECIPE.names[0], ["natural", *RECIPE.names[1]]):

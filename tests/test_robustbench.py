@@ -147,6 +147,7 @@ def run(code: str) -> str:
     return done.stdout.strip().splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_a_users_own_import_is_as_it_would_have_been():
     """Whether robustbench imports or not, it does so in the same way after our use of it."""
     alone = run("""
@@ -198,6 +199,7 @@ def test_a_listed_model_without_checkpoint_is_not_called_unknown():
         robustbench.sources("robustbench:cifar10/linf/xiao2020enhancing", Path("models"))
 
 
+@pytest.mark.slow
 def test_every_model_of_robustbench_has_an_address(tmp_path):
     listed = published.select(weights=True)["reference"]
     found = [url for reference in listed for url in robustbench.sources(reference, tmp_path).values()]

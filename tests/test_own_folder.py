@@ -1,5 +1,6 @@
 """Whose a folder is: checked again when it is locked, by contents too; what killed runs leave half written goes."""
 
+import errno
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from small_runs import NONE, RUN, changed, ready, train
 from toy_subsets import make, toy_run
 
-from energylens import atomic, epochs
+from energylens import atomic, epochs, lock
 from energylens.errors import UserError
 from energylens.train import course
 from energylens.train.prepare import Energies
@@ -133,3 +134,14 @@ def test_a_run_that_is_not_measured_tells_no_images_of_it_and_goes_on_without_th
     (made.folder.path / "run.json").write_text(json.dumps(about | {"energies_samples": 10}))  # as once written
     assert ready(Path("runs"), PLAIN, NONE).folder.done
     assert list(pd.read_parquet(made.folder.path / "metrics.parquet")["epoch"]) == [1, 2]
+
+
+def test_a_folder_without_file_locks_is_told(monkeypatch, capsys):
+    def broken(*how):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    made = ready(Path("runs"), PLAIN)
+    made.folder.path.mkdir(parents=True)
+    monkeypatch.setattr(lock.fcntl, "lockf", broken)
+    with made.folder.mine():
+        assert capsys.readouterr().out.startswith("no file locks in runs/mine-1 (OSError")

@@ -234,13 +234,9 @@ def _worst_weights(state: State, work: Work, parts: Callable):
     settings = state.settings
     if not settings.awp or state.epoch < settings.awp_warmup:
         return nullcontext()
-    alone = Both(state.net, work.objective)
-    return perturbed(
-        state.net,
-        lambda: torch.stack(list(parts(alone).values())).sum(),
-        settings.awp,
-        work.processes.average if work.processes.size > 1 else None,
-    )
+    alone, processes = Both(state.net, work.objective), work.processes
+    average = processes.average if processes.size > 1 else None
+    return perturbed(state.net, lambda: torch.stack(list(parts(alone).values())).sum(), settings.awp, average)
 
 
 def _check_finite(numbers: dict[str, Tensor], state: State, where: str) -> None:

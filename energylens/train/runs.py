@@ -146,4 +146,5 @@ class Folder:
         with lock.file:
             if not lock.alone():
                 raise UserError(f"another process trains in {self.path}; wait until it ends, or take another --runs")
+            lock.warn(print)
             yield

@@ -11,5 +11,5 @@ SUBSETS = (
     None,
     *((which, mode) for mode in ("unperturbed", "removed") for which in ("misclassified", "high", "low")),
 )
-DEMO = Means((demo("sat", subsets=SUBSETS),))
-PAPER = Means((paper("sat", subsets=SUBSETS),))
+DEMO = Means((demo("sat", subsets=SUBSETS),), apart=True)
+PAPER = Means((paper("sat", subsets=SUBSETS),), apart=True)

@@ -7,5 +7,5 @@ SUBSETS = (
     None,
     *((which, mode) for mode in ("unperturbed", "removed") for which in ("misclassified", "high", "low")),
 )
-DEMO = Rows((demo("sat", subsets=SUBSETS),), splits=("test",), last=True)
-PAPER = Rows((paper("sat", subsets=SUBSETS),), splits=("test",), last=True)
+DEMO = Rows((demo("sat", subsets=SUBSETS),), splits=("test",), last=True, apart=True)
+PAPER = Rows((paper("sat", subsets=SUBSETS),), splits=("test",), last=True, apart=True)

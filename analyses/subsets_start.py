@@ -3,5 +3,5 @@
 from energylens.run_tables import Rows
 from energylens.trainings import demo, paper
 
-DEMO = Rows((demo("sat"),), last=True)
-PAPER = Rows((paper("sat"),), last=True)
+DEMO = Rows((demo("sat"),), last=True, apart=True)
+PAPER = Rows((paper("sat"),), last=True, apart=True)

@@ -12,10 +12,10 @@ import pandas as pd
 
 from energylens import evaluations, references
 from energylens.errors import UserError, many, some
-from energylens.from_runs import OfTrainings, todo
+from energylens.from_runs import OfTrainings, described, todo
 from energylens.need import Where
 from energylens.options import Sample
-from energylens.run_tables import counted, described
+from energylens.run_tables import counted
 
 MEASURES = {"natural": "clean", "pgd": "pgd", "autoattack": "autoattack"}
 """an attack's kind -> what its accuracy is called"""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from energylens.errors import UserError, many
+from energylens.errors import UserError, first_line, many
 from energylens.need import Need, Where
-from energylens.train.runs import Run
+from energylens.train.runs import ABOUT, Run
 from energylens.trainings import Trainings
 
 
@@ -20,14 +21,30 @@ class OfTrainings(Need):
 
     trainings: tuple[Trainings, ...]
 
+    @property
+    def takes_subsets(self) -> bool:
+        """Whether runs with a subset of their images treated apart belong to it; else they would pass for ordinary."""
+        return False
+
     def chosen(self, **given: Any) -> tuple[Trainings, ...]:
         """The trainings with a user's choices, as `Trainings.override`."""
         made = tuple(one.override(**given) for one in self.trainings)
         return made[:1] if made[0].given else made
 
     def folders(self, where: Where) -> list[Path]:
-        """Those of finished runs, in order."""
-        return list(dict.fromkeys(folder for one in self.trainings for folder in one.folders(where.runs)))
+        """Those of finished runs, in order.
+
+        Raises:
+            UserError: one is another run's, or one that is named was trained with a subset of its images apart.
+        """
+        found = list(dict.fromkeys(folder for one in self.trainings for folder in one.folders(where.runs)))
+        for folder, about in ({} if self.takes_subsets else described(found)).items():
+            if subset := about.get("subset"):
+                raise UserError(
+                    f"{folder} was trained with --subset {subset} and is no ordinary run; leave it out, or draw fig5a "
+                    "or transfer"
+                )
+        return found
 
     def missing(self, where: Where) -> list[tuple[Run, str]]:
         """The runs that are not there, each with the command that trains it."""
@@ -67,3 +84,19 @@ def todo(asked: Iterable[Trainings], where: Where) -> Iterator[str]:
         total += math.nan if seconds is None else seconds
         yield f"{one.command(run, where.runs)}  # {spoken(seconds)}"
     yield f"{many(len(missing), 'run')} missing, about {spoken(None if math.isnan(total) else total)} {clock.how}"
+
+
+def described(folders: Iterable[Path]) -> dict[Path, dict[str, Any]]:
+    """What runs say of themselves; a folder of a loop of one's own, written by energylens.watch, says nothing.
+
+    Raises:
+        UserError: a description cannot be read.
+    """
+    found = {}
+    for folder in folders:
+        file = folder / ABOUT
+        try:
+            found[folder] = json.loads(file.read_text()) if file.exists() else {}
+        except (OSError, ValueError) as error:
+            raise UserError(f"{file} cannot be read ({first_line(error)}); give another run") from error
+    return found

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from energylens import epoch_files, epochs, references
-from energylens.errors import UserError, first_line, many
-from energylens.from_runs import OfTrainings
+from energylens.errors import UserError, many
+from energylens.from_runs import OfTrainings, described
 from energylens.need import Where
 from energylens.roles import role
 from energylens.table import MEASURED
@@ -26,6 +24,14 @@ ABOUT_RUNS = ("objective", "train_seed", "subset", "subset_mode", "subset_size")
 @dataclass(frozen=True)
 class Course(OfTrainings):
     """What trainings leave of energies, epoch by epoch."""
+
+    apart: bool = False
+    """whether runs with a subset of their images treated apart belong to it"""
+
+    @property
+    def takes_subsets(self) -> bool:
+        """As `apart` says."""
+        return self.apart
 
     def measure(self, analysis: str, where: Where) -> None:
         """Train what is missing, or say how."""
@@ -129,22 +135,6 @@ def counted(samples: int) -> int:
     if samples < 1:
         raise UserError(f"--samples {samples}: ask for at least 1")
     return samples
-
-
-def described(folders: Iterable[Path]) -> dict[Path, dict[str, Any]]:
-    """What runs say of themselves; a folder of a loop of one's own, written by energylens.watch, says nothing.
-
-    Raises:
-        UserError: a description cannot be read.
-    """
-    found = {}
-    for folder in folders:
-        file = folder / ABOUT
-        try:
-            found[folder] = json.loads(file.read_text()) if file.exists() else {}
-        except (OSError, ValueError) as error:
-            raise UserError(f"{file} cannot be read ({first_line(error)}); give another run") from error
-    return found
 
 
 def _told(frame: pd.DataFrame, about: dict[str, Any]) -> pd.DataFrame:

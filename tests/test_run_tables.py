@@ -124,6 +124,17 @@ def test_two_folders_of_one_run_are_one_and_two_runs_of_one_name_are_refused(run
         read(copied, runs)
 
 
+@pytest.mark.parametrize("name", ["fig3", "tab1a", "fig1d"])
+def test_a_run_with_a_subset_does_not_pass_for_an_ordinary_one(name, runs, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(runs / NAME, "apart")
+    about = json.loads(Path("apart/run.json").read_text()) | {"subset": "classes:0,1", "subset_mode": "unperturbed"}
+    Path("apart/run.json").write_text(json.dumps(about))
+    assert draw(name, "--models", runs / NAME, "--models", "apart") == 2
+    told = "apart was trained with --subset classes:0,1 and is no ordinary run; leave it out, or draw fig5a or transfer"
+    assert told in capsys.readouterr().err
+
+
 def test_a_run_that_was_trained_without_energies_says_how_it_is_had(tmp_path, monkeypatch):
     need = Means((demo("sat", seeds=(3,)),))
     (run,) = need.trainings[0].runs(tmp_path / "runs")

@@ -71,7 +71,7 @@ def test_what_is_missing_is_trained_once_and_the_first_seed_alone_is_measured(tm
 
 
 def test_the_first_network_of_subsets_is_trained_before_them(tmp_path):
-    need = Means((replace(QUICK, subsets=(("misclassified", "removed"), None)),))
+    need = Means((replace(QUICK, subsets=(("misclassified", "removed"), None)),), apart=True)
     need.measure("subsets", where(tmp_path))
     frame = need.frame("subsets", where(tmp_path), True)
     assert list(frame["model"].cat.categories) == ["t-sat-1", "t-sat-misclassified-removed-1"]

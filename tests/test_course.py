@@ -3,6 +3,7 @@
 import json
 import signal
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -204,6 +205,20 @@ def test_a_folder_that_is_no_run_is_left_alone(tmp_path):
     (tmp_path / RUN.name / "thesis.txt").write_text("all my work")
     with pytest.raises(UserError, match=r"holds thesis.txt and is no training run; take another --runs, or --name"):
         ready(tmp_path)
+
+
+def test_a_description_that_another_process_writes_meanwhile_is_read(tmp_path, monkeypatch):
+    """Two processes check the same folder; the quicker one says what it is while the other one looks."""
+    made = ready(tmp_path)
+    listed = Path.glob
+
+    def late(folder: Path, pattern: str):
+        made.folder.write_about(made.facts)
+        return listed(folder, pattern)
+
+    made.folder.path.mkdir()
+    monkeypatch.setattr(Path, "glob", late)
+    assert made.folder.about() == json.loads(json.dumps(made.facts))
 
 
 def test_a_damaged_description_or_state_is_told(tmp_path):

@@ -101,11 +101,11 @@ class Folder:
             UserError: it is no training run of ours, or its description cannot be read.
         """
         file = self.path / ABOUT
-        if not file.exists():
-            others = [path.name for path in self.path.glob("*") if path.name[0] not in "._" and path.name != SUBSET]
-            if others:
-                raise UserError(f"{self.path} holds {others[0]} and is no training run; take another --runs, or --name")
+        there = [path.name for path in self.path.glob("*") if path.name[0] not in "._" and path.name != SUBSET]
+        if not there:
             return None
+        if not file.exists():  # asked after the listing: another process of the same run may be writing it
+            raise UserError(f"{self.path} holds {there[0]} and is no training run; take another --runs, or --name")
         try:
             about = json.loads(file.read_text())
             if not isinstance(about["settings"], dict) or not isinstance(about["arch"], str):

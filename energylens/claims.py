@@ -17,7 +17,7 @@ HOLDS, FAILS, CANNOT_TELL = "holds", "fails", "cannot tell"
 LEVEL = 0.05
 """a claim is decided when the chance of the opposite is below this"""
 Z95 = NormalDist().inv_cdf(0.975)
-MODELS = ("model", "models")
+MODELS, CLASSES = ("model", "models"), ("class", "classes")
 
 
 @dataclass(frozen=True)
@@ -98,20 +98,37 @@ def falls_with(claim: str, cause: pd.Series, effect: pd.Series, units: tuple[str
         effect: one number a unit, with the same index; units that lack one of both are left out.
         units: what one of them is called, and several.
     """
-    one, several = units
     both = pd.concat([cause, effect], axis=1, keys=["cause", "effect"]).dropna()
-    n = len(both)
-    if n < 5:  # of the 24 orders of 4 models, 2 are as far from 0 as a perfect one: p = 0.083
+    a, b = both["cause"].to_numpy(), both["effect"].to_numpy()
+    return ranked(claim, a, b, -1, units, lambda p: f"two-sided permutation p = {p:.4f}")
+
+
+def ranked(
+    claim: str, a: np.ndarray, b: np.ndarray, sign: int, units: tuple[str, str], told: Callable[[float], str]
+) -> Verdict:
+    """Is the rank correlation of two measures of some units of this sign? By permutation.
+
+    Holds (fails) when it is of this (the other) sign and fewer than 5 % of all orders of the units give one as far
+    from 0.
+
+    Args:
+        claim: in one sentence.
+        a: one number a unit, all finite.
+        b: the other.
+        sign: 1 or -1.
+        units: what one of them is called, and several.
+        told: the detail behind `Spearman over UNITS`, from p.
+    """
+    (one, several), n = units, len(a)
+    if n < 5:  # of the 24 orders of 4 units, 2 are as far from 0 as a perfect one: p = 0.083
         few = f"{n} {one if n == 1 else several}"
         return Verdict(claim, CANNOT_TELL, detail=f"{few}; 5 are the fewest that could decide it")
-    a, b = both["cause"].to_numpy(), both["effect"].to_numpy()
     rho = spearman(a, b)
     if math.isnan(rho):
         return Verdict(claim, CANNOT_TELL, detail=f"all {n} {several} have the same value")
     p = permutation_p(a, b)
-    outcome = CANNOT_TELL if p >= LEVEL else HOLDS if rho < 0 else FAILS
-    detail = f"Spearman over {several}, two-sided permutation p = {p:.4f}"
-    return Verdict(claim, outcome, rho, spearman_interval(rho, n), n, detail)
+    outcome = CANNOT_TELL if p >= LEVEL else HOLDS if sign * rho > 0 else FAILS
+    return Verdict(claim, outcome, rho, spearman_interval(rho, n), n, f"Spearman over {several}, {told(p)}")
 
 
 def bootstrap(statistic: Callable[[np.ndarray], float], n: int, seed: int = 0) -> tuple[float, float]:

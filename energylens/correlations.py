@@ -5,17 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from energylens.claims import (
-    CANNOT_TELL,
-    FAILS,
-    HOLDS,
-    LEVEL,
-    Verdict,
-    above_zero,
-    permutation_p,
-    spearman,
-    spearman_interval,
-)
+from energylens.claims import CANNOT_TELL, CLASSES, Verdict, above_zero, ranked, spearman
 from energylens.effects import FEWEST
 
 MOST = 5000
@@ -89,15 +79,11 @@ def rises_over_classes(claim: str, cause: pd.Series, effect: pd.Series, detail: 
     give one as far from 0.
     """
     a, b = usable(cause, effect)
-    if len(a) < 5:  # of the 24 orders of 4 classes, 2 are as far from 0 as a perfect one: p = 0.083
-        return Verdict(claim, CANNOT_TELL, detail=f"{len(a)} classes; 5 are the fewest that could decide it")
-    rho = spearman(a, b)
-    if math.isnan(rho):
-        return Verdict(claim, CANNOT_TELL, detail=f"all {len(a)} classes have the same value")
-    p = permutation_p(a, b)
-    outcome = CANNOT_TELL if p >= LEVEL else HOLDS if rho > 0 else FAILS
-    how = f"Spearman over classes, two-sided permutation p = {p:.2g}; Pearson {pearson(a, b):+.2f}{detail}"
-    return Verdict(claim, outcome, rho, spearman_interval(rho, len(a)), len(a), how)
+
+    def told(p: float) -> str:
+        return f"two-sided permutation p = {p:.2g}; Pearson {pearson(a, b):+.2f}{detail}"
+
+    return ranked(claim, a, b, 1, CLASSES, told)
 
 
 def _undecidable(claim: str, a: np.ndarray, b: np.ndarray) -> Verdict | None:

@@ -7,6 +7,7 @@ from energylens import roles
 from energylens.attacks import title
 from energylens.errors import many
 from energylens.kinks import lag
+from energylens.plots import style
 
 
 def of(means: pd.DataFrame, objective: str, column: str, role: str = roles.OWN, split: str = "train") -> pd.Series:
@@ -70,13 +71,8 @@ def shown(means: pd.DataFrame) -> str:
     images = [f"{rows['n'].max():,} images of {split}" for split, rows in means.groupby("split", observed=True)]
     runs = means.groupby("objective", observed=True)["model"].nunique()
     several = [f"mean over {runs.max()} runs" if runs.nunique() == 1 else f"mean over up to {runs.max()} runs"]
-    eps = [f"eps {_eps(value)}" for value in means["eps"].dropna().unique()[:1]]
+    eps = [f"eps {style.radius(value)}" for value in means["eps"].dropna().unique()[:1]]
     return ", ".join(data + [" and ".join(images[::-1])] + eps + (several if runs.max() > 1 else []))
-
-
-def _eps(eps: float) -> str:
-    in_255 = eps * 255
-    return f"{round(in_255)}/255" if abs(in_255 - round(in_255)) < 1e-6 and in_255 < 20 else f"{eps:g}"
 
 
 def attack(means: pd.DataFrame, objective: str) -> str:
@@ -96,6 +92,11 @@ def trainings(frame: pd.DataFrame, columns: list[str]) -> str:
     """
     counts = frame.groupby(columns, observed=True, dropna=False, sort=False)["model"].nunique().unique().tolist()
     return "one training each" if counts == [1] else " or ".join(many(count, "training") for count in counts) + " each"
+
+
+def ended(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of each run's last measured epoch."""
+    return rows[rows["epoch"] == rows.groupby("model", observed=True)["epoch"].transform("max")]
 
 
 def few(epochs: int, fewest: int) -> str:

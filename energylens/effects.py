@@ -67,7 +67,7 @@ def _too_few(claim: str, n: int) -> Verdict:
     return Verdict(claim, CANNOT_TELL, detail=f"{n} images; {FEWEST} are the fewest")
 
 
-def _decided(low: float, high: float, bottom: float, top: float) -> str:
+def decided(low: float, high: float, bottom: float, top: float) -> str:
     """Holds with the whole interval between bottom and top, fails with all of it outside."""
     if bottom < low and high < top:
         return HOLDS
@@ -85,7 +85,7 @@ def shift(claim: str, natural: np.ndarray, adversarial: np.ndarray, up: bool) ->
         return _too_few(claim, len(natural))
     moved = adversarial - natural
     low, high = bootstrap(lambda rows: moved[rows].mean(), len(moved))
-    outcome = _decided(low, high, 0, math.inf) if up else _decided(low, high, -math.inf, 0)
+    outcome = decided(low, high, 0, math.inf) if up else decided(low, high, -math.inf, 0)
     detail = (
         f"mean at x* minus mean at x, nats; KS distance {ks(natural, adversarial):.3f}, "
         f"AUROC of low energy {auroc(natural, adversarial):.3f}"
@@ -108,7 +108,7 @@ def overlap(claim: str, natural: np.ndarray, adversarial: np.ndarray) -> Verdict
         f"AUROC of low energy {auroc(natural, adversarial):.3f}"
     )
     return Verdict(
-        claim, _decided(low, high, -math.inf, OVERLAP), ks(natural, adversarial), (low, high), len(natural), detail
+        claim, decided(low, high, -math.inf, OVERLAP), ks(natural, adversarial), (low, high), len(natural), detail
     )
 
 
@@ -117,7 +117,7 @@ def share(claim: str, part: int, n: int, bottom: float, top: float, detail: str)
     if n == 0:
         return Verdict(claim, CANNOT_TELL, detail=f"0 images; {detail}")
     low, high = wilson(part, n)
-    return Verdict(claim, _decided(low, high, bottom, top), part / n, (low, high), n, detail)
+    return Verdict(claim, decided(low, high, bottom, top), part / n, (low, high), n, detail)
 
 
 def blind(claim: str, natural: np.ndarray, adversarial: np.ndarray, detail: str) -> Verdict:
@@ -125,7 +125,7 @@ def blind(claim: str, natural: np.ndarray, adversarial: np.ndarray, detail: str)
     if len(natural) < FEWEST:
         return _too_few(claim, len(natural))
     low, high = bootstrap(lambda rows: auroc(natural[rows], adversarial[rows]), len(natural))
-    return Verdict(claim, _decided(low, high, *BLIND), auroc(natural, adversarial), (low, high), len(natural), detail)
+    return Verdict(claim, decided(low, high, *BLIND), auroc(natural, adversarial), (low, high), len(natural), detail)
 
 
 def two_modes(claim: str, values: np.ndarray, first: np.ndarray, detail: str) -> Verdict:

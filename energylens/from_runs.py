@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,8 @@ class OfTrainings(Need):
     """A table that is read from training runs."""
 
     trainings: tuple[Trainings, ...]
-
-    @property
-    def takes_subsets(self) -> bool:
-        """Whether runs with a subset of their images treated apart belong to it; else they would pass for ordinary."""
-        return False
+    apart: bool = field(default=False, kw_only=True)
+    """whether runs with a subset of their images treated apart belong to it; else they would pass for ordinary ones"""
 
     def chosen(self, **given: Any) -> tuple[Trainings, ...]:
         """The trainings with a user's choices, as `Trainings.override`."""
@@ -38,7 +35,7 @@ class OfTrainings(Need):
             UserError: one is another run's, or one that is named was trained with a subset of its images apart.
         """
         found = list(dict.fromkeys(folder for one in self.trainings for folder in one.folders(where.runs)))
-        for folder, about in ({} if self.takes_subsets else described(found)).items():
+        for folder, about in ({} if self.apart else described(found)).items():
             if subset := about.get("subset"):
                 raise UserError(
                     f"{folder} was trained with --subset {subset} and is no ordinary run; leave it out, or draw fig5a "

@@ -25,14 +25,6 @@ ABOUT_RUNS = ("objective", "train_seed", "subset", "subset_mode", "subset_size")
 class Course(OfTrainings):
     """What trainings leave of energies, epoch by epoch."""
 
-    apart: bool = False
-    """whether runs with a subset of their images treated apart belong to it"""
-
-    @property
-    def takes_subsets(self) -> bool:
-        """As `apart` says."""
-        return self.apart
-
     def measure(self, analysis: str, where: Where) -> None:
         """Train what is missing, or say how."""
         self.bring(where)

@@ -119,8 +119,7 @@ class Trainings:
         place = where.place
         engine = engines.engine(place.engine, place.address, None, place.device)
         device = "cpu" if place.engine == "ray" else Files(device=place.device).where
-        every = self.measured_every(run)
-        energies = prepare.Energies(every, None if every == 0 else self.energies_samples)
+        energies = prepare.Energies(self.measured_every(run), self.energies_samples)
         engine(Order((run,), prepare.Place(where.runs, place.data_dir, device), energies))
 
     def measured_every(self, run: Run) -> int | None:

@@ -112,9 +112,8 @@ def _numbers(ax, delta_energy: pd.DataFrame, both: pd.DataFrame) -> None:
 
 def _setting(both: pd.DataFrame) -> str:
     """Attack, ball, images and their number, as measured in this table."""
-    first, in_255 = both.iloc[0], both["eps"].iloc[0] * 255
-    whole = abs(in_255 - round(in_255)) < 1e-6 and in_255 < 20
-    eps = f"{round(in_255)}/255" if whole else f"{first['eps']:g}"
+    first = both.iloc[0]
+    eps = style.radius(first["eps"])
     images = f"{both['sample'].nunique()} images of {first['data']}:{first['split']}"
     return f"{attacks.title(str(first['attack']))} ({first['norm']}, eps {eps}), this table, {images}"
 

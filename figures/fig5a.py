@@ -20,7 +20,7 @@ from matplotlib.ticker import MaxNLocator
 
 from energylens import courses, roles
 from energylens.claims import CANNOT_TELL, FAILS, HOLDS, Verdict, above_zero, bootstrap
-from energylens.effects import FEWEST, auroc
+from energylens.effects import FEWEST, auroc, decided
 from energylens.plots import methods
 from energylens.schema import NATURAL
 
@@ -55,9 +55,8 @@ def errors(subsets_end: pd.DataFrame, subset: str | None, mode: str | None = Non
 
 
 def _last(subsets_end: pd.DataFrame, subset: str | None, mode: str | None) -> pd.DataFrame:
-    rows = of(roles.of(subsets_end, roles.COMMON), subset, mode)
-    ends = rows["epoch"] == rows.groupby("model", observed=True)["epoch"].transform("max")
-    return rows[ends & (rows["split"] == "test")]
+    rows = courses.ended(of(roles.of(subsets_end, roles.COMMON), subset, mode))
+    return rows[rows["split"] == "test"]
 
 
 def _over(subsets_end: pd.DataFrame, wanted: list[tuple[str | None, str | None]]) -> str:
@@ -77,7 +76,7 @@ def misclassified_have_higher_energy(
     claim = "misclassified training images have higher E(x) than the others"
     rows = of(subsets_start, None)
     rows = rows[(rows["role"] == NATURAL) & (rows["split"] == "train") & rows["energy"].notna()]
-    rows = rows[rows["epoch"] == rows.groupby("model", observed=True)["epoch"].transform("max")]
+    rows = courses.ended(rows)
     rows = rows.assign(model=rows["model"].astype(str), wrong=(rows["pred"] != rows["label"]).astype(float))
     both = rows.pivot(index="sample", columns="model", values=["energy", "wrong"]).dropna()
     counts = both["wrong"].sum() if len(both) else pd.Series([0])
@@ -113,18 +112,23 @@ def _compared(claim: str, subsets_end: pd.DataFrame, wanted: list[tuple[str | No
     return [both[place].to_numpy(float) for place in range(len(wanted))]
 
 
+def _above(text: str, subsets_end: pd.DataFrame, wanted: list[tuple[str | None, str | None]], whose: str) -> Verdict:
+    """Is the error of the first group of runs above that of the second? Same test images, by the bootstrap."""
+    made = _compared(text, subsets_end, wanted)
+    if isinstance(made, Verdict):
+        return made
+    one, other = made
+    detail = (
+        f"test error under PGD-20 of {one.mean():.3f} minus {whose}{other.mean():.3f}, {_over(subsets_end, wanted)}"
+    )
+    return above_zero(text, lambda at: float((one - other)[at].mean()), len(other), detail)
+
+
 def _harms(subset: str, mode: str) -> Callable[..., Verdict]:
     def claim(subsets: pd.DataFrame, subsets_end: pd.DataFrame, subsets_start: pd.DataFrame) -> Verdict:
         which = "high-energy" if subset == "high" else subset
         text = f"robustness suffers from {which} images {MODES[mode]}"
-        wanted = [(subset, mode), (None, None)]
-        made = _compared(text, subsets_end, wanted)
-        if isinstance(made, Verdict):
-            return made
-        apart, usual = made
-        detail = f"test error under PGD-20 of {apart.mean():.3f} minus SAT's {usual.mean():.3f}, "
-        detail += _over(subsets_end, wanted)
-        return above_zero(text, lambda at: float((apart - usual)[at].mean()), len(usual), detail)
+        return _above(text, subsets_end, [(subset, mode), (None, None)], "SAT's ")
 
     claim.__doc__ = (
         f"Error under PGD-20 with {subset} images {MODES[mode]} minus SAT's, after the last epoch, same test images: "
@@ -148,9 +152,7 @@ def _high_harms_like_misclassified(mode: str) -> Callable[..., Verdict]:
         if bootstrap(lambda at: float((wrong - usual)[at].mean()), len(usual))[0] <= 0:
             return Verdict(text, CANNOT_TELL, detail=f"the misclassified ones are not seen to harm; {harms}, {over}")
         interval = bootstrap(lambda at: float((high - wrong)[at].mean()), len(usual))
-        inside = interval[0] > -MARGIN and interval[1] < MARGIN
-        outside = interval[1] <= -MARGIN or interval[0] >= MARGIN
-        outcome = HOLDS if inside else FAILS if outside else CANNOT_TELL
+        outcome = decided(*interval, -MARGIN, MARGIN)
         detail = f"difference of the two, alike within {MARGIN}; {harms}, {over}"
         return Verdict(text, outcome, float((high - wrong).mean()), interval, len(usual), detail)
 
@@ -165,13 +167,7 @@ def _high_harms_like_misclassified(mode: str) -> Callable[..., Verdict]:
 def _high_harms_more_than_low(mode: str) -> Callable[..., Verdict]:
     def claim(subsets: pd.DataFrame, subsets_end: pd.DataFrame, subsets_start: pd.DataFrame) -> Verdict:
         text = f"high-energy images {MODES[mode]} harm more than low-energy ones"
-        wanted = [("high", mode), ("low", mode)]
-        made = _compared(text, subsets_end, wanted)
-        if isinstance(made, Verdict):
-            return made
-        high, low = made
-        detail = f"test error under PGD-20 of {high.mean():.3f} minus {low.mean():.3f}, {_over(subsets_end, wanted)}"
-        return above_zero(text, lambda at: float((high - low)[at].mean()), len(low), detail)
+        return _above(text, subsets_end, [("high", mode), ("low", mode)], "")
 
     claim.__doc__ = (
         f"Error under PGD-20 with high-energy images {MODES[mode]} minus that with low-energy ones {MODES[mode]}: "

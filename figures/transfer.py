@@ -19,8 +19,8 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from energylens import roles
-from energylens.claims import CANNOT_TELL, Verdict, falls_with
+from energylens import courses, roles
+from energylens.claims import CANNOT_TELL, CLASSES, Verdict, falls_with
 from energylens.errors import UserError
 from energylens.plots import methods
 from energylens.schema import NATURAL
@@ -33,7 +33,6 @@ MOST = 20
 """classes whose labels can be read"""
 FLOOR = 0.05
 """where classes never attacked keep less than this under PGD-20, in the mean, there is no transfer to explain"""
-CLASSES = ("class", "classes")
 BASELINE, NEVER = "#7b4fa3", "#d62728"
 
 
@@ -41,7 +40,7 @@ def _runs(transfer: pd.DataFrame) -> pd.DataFrame:
     """SAT's runs, or those of the first objective of the table where SAT has none, after their last epoch."""
     objectives = list(dict.fromkeys(transfer["objective"]))
     rows = transfer[transfer["objective"] == ("sat" if "sat" in objectives else objectives[0])]
-    return rows[rows["epoch"] == rows.groupby("model", observed=True)["epoch"].transform("max")]
+    return courses.ended(rows)
 
 
 def shares(transfer: pd.DataFrame) -> pd.DataFrame:

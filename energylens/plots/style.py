@@ -32,3 +32,9 @@ def rc(width: str) -> dict[Any, Any]:
         "pdf.fonttype": 42,  # TrueType, embedded: text stays text
         "ps.fonttype": 42,
     }
+
+
+def radius(eps: float) -> str:
+    """A radius as people write it: `8/255`, `0.2`."""
+    in_255 = eps * 255
+    return f"{round(in_255)}/255" if abs(in_255 - round(in_255)) < 1e-6 and in_255 < 20 else f"{eps:g}"

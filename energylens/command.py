@@ -83,8 +83,8 @@ def _explain(error: TyperException) -> str:
 
 
 @contextmanager
-def progress(total: int, done: str = "measured") -> Iterator[Callable[[int], None]]:
-    """A bar with rate and time left on a terminal, a few plain lines elsewhere; gives `advance(images)`."""
+def progress(total: int, done: str = "measured", unit: str = "rows") -> Iterator[Callable[[int], None]]:
+    """A bar with rate and time left on a terminal, a few plain lines elsewhere; gives `advance(rows)`."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -96,17 +96,17 @@ def progress(total: int, done: str = "measured") -> Iterator[Callable[[int], Non
             TextColumn(done),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("rows,"),
+            TextColumn(f"{unit},"),
             TimeRemainingColumn(),
         )
         with Progress(*columns, console=console, transient=True) as bar:
             task = bar.add_task(done, total=total)
             yield lambda images: bar.advance(task, images)
     else:
-        yield _lines(total, done)
+        yield _lines(total, done, unit)
 
 
-def _lines(total: int, what: str) -> Callable[[int], None]:
+def _lines(total: int, what: str, unit: str) -> Callable[[int], None]:
     began, done, told = time.monotonic(), 0, 0
 
     def advance(images: int) -> None:
@@ -116,6 +116,6 @@ def _lines(total: int, what: str) -> Callable[[int], None]:
             told = done * 4 // total
             spent = time.monotonic() - began
             left = spent * (total - done) / done
-            print(f"{what} {done} of {total} rows in {spent:.0f} s, {left:.0f} s left", file=sys.stderr)
+            print(f"{what} {done} of {total} {unit} in {spent:.0f} s, {left:.0f} s left", file=sys.stderr)
 
     return advance

@@ -118,10 +118,11 @@ class Planner:
         same = {name: natural[name] for name in ("model_sha", "data_sha", "shuffle_seed")}
         home = table.folder(self.points, subject.name, table.NATURAL).parent
         for where in set(home.glob("attack=*")) - set(attacks):
-            self._right(where, same, made)
+            made.moves += sorted_out(self.points, where, same)[1]
         for where, attack in attacks.items():
             wanted = facts(subject, self.images, attack, self.recipe)
-            found = self._right(where, wanted, made) + self._set_aside(where, provenance.key(wanted), made)
+            found, moves = usable(self.points, where, wanted)
+            made.moves += moves
             self._lacking(attack, found, made)
         order = list(attacks.values())
         made.tasks.sort(key=lambda task: (task.start, task.stop, order.index(task.attack)))
@@ -169,33 +170,6 @@ class Planner:
         """What a shard that is measured again keeps: nothing that was kept is lost."""
         return tuple(Keep(**dict.fromkeys({*self.kept, *about["kept"]}, True)).names)
 
-    def _right(self, where: Path, wanted: dict[str, Any], made: Plan) -> list[tuple[Part, dict]]:
-        """The shards of a folder that are whole and as wanted, with their provenance; moves for the others."""
-        right = []
-        aside = self.points / ASIDE / where.relative_to(self.points)
-        for part in table.parts(where):
-            place, about = part.path.relative_to(self.points), intact(part)
-            if about is None:
-                why = f"moved aside: {place} cannot be read; its images are measured again when they are asked for"
-                made.moves.append(Move(part.path, aside / f"{BROKEN}{part.path.name}", why))
-            elif differs := provenance.difference(about["decisive"], wanted):
-                why = f"moved aside, into {self.points / ASIDE}: {place} differs in {', '.join(differs)}"
-                made.moves.append(Move(part.path, aside / part.path.name, why))
-            else:
-                right.append((part, about))
-        return right
-
-    def _set_aside(self, where: Path, key: str, made: Plan) -> list[tuple[Part, dict]]:
-        """Whole shards with this key that were set aside; moves that bring them back."""
-        found = []
-        for part in table.parts(self.points / ASIDE / where.relative_to(self.points)):
-            about = intact(part) if part.key == key else None
-            if about is not None:
-                back = where / part.path.name
-                made.moves.append(Move(part.path, back, f"brought back: {back.relative_to(self.points)}"))
-                found.append((part, about))
-        return found
-
     def _lacking(self, attack: Attack | None, found: list[tuple[Part, dict]], made: Plan) -> None:
         """Tasks for the images that no shard has, or whose shard lacks what is to be kept."""
         subject, total, name = made.subject, len(self.images), attack.name if attack else table.NATURAL
@@ -222,6 +196,48 @@ class Planner:
         """Where a batch begins that more images of the data would fill: it is a shard of its own."""
         total, size = len(self.images), attack.batch if attack else None
         return total - total % size if size and total < len(self.images.labels) else total
+
+
+def usable(points: Path, where: Path, wanted: dict[str, Any]) -> tuple[list[tuple[Part, dict]], list[Move]]:
+    """The shards of these facts, in a folder or set aside from it, with their provenance; what is to be moved.
+
+    Args:
+        points: the folder of the table.
+        where: the one of a model and attack in it.
+        wanted: all that decides the shards' numbers.
+    """
+    right, away = sorted_out(points, where, wanted)
+    back, moves = _set_aside(points, where, provenance.key(wanted))
+    return right + back, away + moves
+
+
+def sorted_out(points: Path, where: Path, wanted: dict[str, Any]) -> tuple[list[tuple[Part, dict]], list[Move]]:
+    """The shards of a folder that are whole and as wanted, with their provenance; moves for the others."""
+    right, moves = [], []
+    aside = points / ASIDE / where.relative_to(points)
+    for part in table.parts(where):
+        place, about = part.path.relative_to(points), intact(part)
+        if about is None:
+            why = f"moved aside: {place} cannot be read; its images are measured again when they are asked for"
+            moves.append(Move(part.path, aside / f"{BROKEN}{part.path.name}", why))
+        elif differs := provenance.difference(about["decisive"], wanted):
+            why = f"moved aside, into {points / ASIDE}: {place} differs in {', '.join(differs)}"
+            moves.append(Move(part.path, aside / part.path.name, why))
+        else:
+            right.append((part, about))
+    return right, moves
+
+
+def _set_aside(points: Path, where: Path, key: str) -> tuple[list[tuple[Part, dict]], list[Move]]:
+    """Whole shards with this key that were set aside; moves that bring them back."""
+    found, moves = [], []
+    for part in table.parts(points / ASIDE / where.relative_to(points)):
+        about = intact(part) if part.key == key else None
+        if about is not None:
+            back = where / part.path.name
+            moves.append(Move(part.path, back, f"brought back: {back.relative_to(points)}"))
+            found.append((part, about))
+    return found, moves
 
 
 def intact(part: Part) -> dict[str, Any] | None:

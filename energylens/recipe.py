@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,8 +106,7 @@ class Recipe(Need):
 
     def placed(self, where: Where) -> Recipe:
         """With the networks of `runs/`, where trainings usually lie, looked for in the folder of the runs."""
-        models = tuple(re.sub(r"(^|=)runs/", lambda match: f"{match[1]}{where.runs}/", model) for model in self.models)
-        return dataclasses.replace(self, models=models)
+        return dataclasses.replace(self, models=references.placed(self.models, where.runs))
 
     def about(self, frame: pd.DataFrame) -> dict[str, Any]:
         """The recipe without folders, and the keys of its rows."""

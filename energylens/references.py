@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 
 SPLITS = ("train", "test", "val", "extra")
@@ -36,6 +37,11 @@ def public(reference: str) -> str:
         return "/".join(NORMS.get(part.lower(), part) for part in reference.split("/"))
     file, at, arch = reference.rpartition("@")
     return f"{Path(file).name}@{arch}" if at else Path(arch).name
+
+
+def placed(references: Iterable[str], runs: Path) -> tuple[str, ...]:
+    """References with the networks of `runs/`, where trainings usually lie, looked for in another folder."""
+    return tuple(re.sub(r"(^|=)runs/", lambda match: f"{match[1]}{runs}/", one) for one in references)
 
 
 def run_command(reference: str) -> str | None:

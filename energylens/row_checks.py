@@ -11,7 +11,7 @@ import numpy as np
 Columns = dict[str, np.ndarray]
 Wrong = tuple[str, np.ndarray]
 
-STATUSES = ("natural", "success", "best_effort", "clean_fallback", "not_attacked", "nan")
+STATUSES = ("natural", "success", "best_effort", "clean_fallback", "not_attacked", "generated", "nan")
 REACHED = ("success", "not_attacked")
 """where the attack's goal is met"""
 LEFT = ("clean_fallback", "not_attacked")
@@ -80,14 +80,20 @@ NATURAL = (
     ("clean_correct is not pred == label", lambda rows: rows["clean_correct"] != _right(rows)),
 )
 ATTACKED = (
-    ("status is natural, and the image attacked", lambda rows: rows["status"] == "natural"),
+    ("status is that of no attack", lambda rows: np.isin(rows["status"], ("natural", "generated"))),
     (
         "status does not fit pred",
         lambda rows: (
-            ~np.isin(rows["status"], ("natural", "nan")) & (np.isin(rows["status"], REACHED) != _reached(rows))
+            ~np.isin(rows["status"], ("natural", "generated", "nan")) & (np.isin(rows["status"], REACHED) != _reached(rows))
         ),
     ),
 )
+GENERATED = (
+    ("status is not generated", lambda rows: ~np.isin(rows["status"], ("generated", "nan"))),
+    ("a start that was moved", lambda rows: (rows["step"] == 0) & (rows["linf"] > 0)),
+    ("a share of pixels outside [0, 1]", lambda rows: (rows["saturated"] < 0) | (rows["saturated"] > 1)),
+)
+Check = tuple[str, Callable[[Columns], np.ndarray]]
 WITHOUT_LOGITS = (
     ("ce is not joint_energy - energy", _not_a_difference),
     ("logit_margin has the wrong sign for pred", _wrong_sign("logit_margin")),
@@ -95,15 +101,15 @@ WITHOUT_LOGITS = (
 )
 
 
-def own(rows: Columns, attacked: bool, logits: np.ndarray | None) -> Iterator[Wrong]:
+def own(rows: Columns, kind: tuple[Check, ...], logits: np.ndarray | None) -> Iterator[Wrong]:
     """What is wrong with rows by themselves.
 
     Args:
         rows: the columns of one file, or of a piece of it; numbers in float64, null as NaN.
-        attacked: whether they are of an attack.
+        kind: NATURAL, ATTACKED or GENERATED.
         logits: [B, K] float32, where they are kept.
     """
-    for what, check in (*ALWAYS, *(ATTACKED if attacked else NATURAL), *(WITHOUT_LOGITS if logits is None else ())):
+    for what, check in (*ALWAYS, *kind, *(WITHOUT_LOGITS if logits is None else ())):
         yield what, check(rows)
     if logits is not None:
         yield from _against_logits(rows, logits)

@@ -1,4 +1,4 @@
-"""The columns of energy tables, of their steps, and of the epochs of a training run."""
+"""The columns of energy tables, of their steps, of generated chains, and of the epochs of a training run."""
 
 import pyarrow as pa
 
@@ -52,7 +52,17 @@ EPOCHS = pa.schema(
         ("kl_marginal", pa.float32()),  # this one is E(x) - E(x*)
     ]
 )
-KINDS = {"points": SCHEMA, "steps": STEPS, "epochs": EPOCHS}
+CHAINS = pa.schema(
+    [
+        *SCHEMA,
+        ("step", pa.int32()),  # updates so far; 0 is the start
+        ("loss", pa.float32()),  # what the chain descends
+        ("saturated", pa.float32()),  # share of pixels that are exactly 0 or 1
+        ("reference", pa.float32()),  # mean E(x, y) over the training images of this class
+        ("reference_saturated", pa.float32()),  # the same of their saturated pixels
+    ]
+)
+KINDS = {"points": SCHEMA, "steps": STEPS, "epochs": EPOCHS, "chains": CHAINS}
 """by the folders in which they lie"""
 MEASURED = ["pred", "energy", "joint_energy", "ce", "entropy", "prob_margin", "logit_margin"]
 """the columns that `pairs` sets side by side"""

@@ -74,6 +74,8 @@ class Shard:
         natural: what its rows are held against; None where they are the natural ones.
     """
 
+    nullable: tuple[str, ...] = NULLABLE
+
     def __init__(self, part: Part, schema: pa.Schema, natural: Natural | None):
         self.part, self.schema, self.natural = part, schema, natural
         self.said: Said | None = None
@@ -130,7 +132,7 @@ class Shard:
             yield f"it has {many(self.rows, 'row')}, and its provenance says {said.rows}"
 
     def _piece(self, batch: pa.RecordBatch, said: Said) -> None:
-        rows, logits = _columns(batch), _logits(batch)
+        rows, logits = _columns(batch, self.nullable), _logits(batch)
         for name in CONSTANT:
             there = batch.column(name).unique().to_pylist()
             if len(there) > 1:
@@ -145,7 +147,8 @@ class Shard:
         self.samples = np.union1d(self.samples, rows["sample"])
 
     def _rows(self, rows: Columns, logits: np.ndarray | None, said: Said) -> None:
-        found = [*row_checks.own(rows, self.natural is not None, logits)]
+        kind = row_checks.NATURAL if self.natural is None else row_checks.ATTACKED
+        found = [*row_checks.own(rows, kind, logits)]
         if self.natural is None:
             self.pieces.append({name: rows[name] for name in row_checks.HELD})
         else:
@@ -177,13 +180,13 @@ def _type(schema: pa.Schema, name: str) -> pa.DataType | None:
     return schema.field(name).type if name in schema.names else None
 
 
-def _columns(batch: pa.RecordBatch) -> Columns:
+def _columns(batch: pa.RecordBatch, nullable: tuple[str, ...]) -> Columns:
     made = {}
     for name in batch.schema.names:
         column = batch.column(name)
         if name in CONSTANT or name == "logits":
             continue
-        if column.null_count and name not in NULLABLE and not pa.types.is_floating(column.type):
+        if column.null_count and name not in nullable and not pa.types.is_floating(column.type):
             raise Unusable(f"nulls in {name}; {AGAIN}")
         values = column.to_numpy(zero_copy_only=False)
         made[name] = values if values.dtype.kind in "bO" else values.astype(float)

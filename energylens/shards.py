@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from energylens.atomic import sync, whole
 from energylens.errors import UserError, first_line
-from energylens.schema import SCHEMA, STEPS
+from energylens.schema import CHAINS, SCHEMA, STEPS
 
 
 class Part(NamedTuple):
@@ -65,7 +65,7 @@ def write(columns: dict[str, Any], where: Path, start: int, stop: int, provenanc
     Raises:
         UserError: the disk is full or read-only.
     """
-    schema = STEPS if "step" in columns else SCHEMA
+    schema = next((kind for kind in (CHAINS, STEPS) if set(kind.names) <= set(columns)), SCHEMA)
     table = pa.table([columns[field.name] for field in schema], schema=schema)
     path = where / f"part-{provenance['key']}-{start}-{stop}.parquet"
     with whole(path, "--tables") as hidden:

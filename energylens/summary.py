@@ -50,13 +50,13 @@ def of(
     """What a table says, in short. Reads a model and attack at a time; each image counts once.
 
     Args:
-        points: the folder `TABLES/ANALYSIS/points`, or `steps`; of steps, an image's last one counts.
+        points: the folder `TABLES/ANALYSIS/points`, `steps` or `chains`; of steps, an image's last one counts.
         models: display names; all that are there if None.
         attacks: attack names, without `natural`; all that are there if None.
         samples: the first this many images that were selected; all that are there if None.
 
     Returns:
-        One row a model and attack, natural images first, also where there are no images:
+        One row a model and attack, natural images first (chains have none), also where there are no images:
         `model`, `attack`;
         `images`: how many;
         `accuracy`: the mean of pred == label in percent, NaN rows being wrong;
@@ -77,7 +77,8 @@ def of(
     rows = []
     for model in dict.fromkeys(models):
         natural = _images(folder(points, model, NATURAL), samples)
-        rows.append({"model": model, "attack": NATURAL} | _means(natural) | {"delta_energy": np.nan})
+        if points.resolve().name != "chains":
+            rows.append({"model": model, "attack": NATURAL} | _means(natural) | {"delta_energy": np.nan})
         for attack in attacks:
             images = _images(folder(points, model, attack), samples)
             rows.append({"model": model, "attack": attack} | _means(images) | {"delta_energy": _fall(natural, images)})

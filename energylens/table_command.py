@@ -10,7 +10,7 @@ import typer
 from energylens import command
 from energylens.errors import UserError, many, unknown
 
-KINDS = ("points", "steps", "epochs")
+KINDS = ("points", "steps", "epochs", "chains")
 FORMATS = ("text", "markdown", "csv")
 AGAIN = "the probe that made a file measures it again once it is deleted, and moves unreadable ones aside itself"
 AGAIN_OF_EPOCHS = "a run writes a file again once it is deleted and that epoch is trained again"
@@ -51,13 +51,19 @@ def check(folder: Folder) -> None:
 
 
 def _checks(points: Path) -> Any:
-    from energylens import epoch_checks, verify
+    from energylens import chain_checks, epoch_checks, verify
 
+    if _of_chains(points):
+        return chain_checks
     return epoch_checks if _of_epochs(points) else verify
 
 
 def _of_epochs(points: Path) -> bool:
     return points.resolve().name == "epochs"
+
+
+def _of_chains(points: Path) -> bool:
+    return points.resolve().name == "chains"
 
 
 @app.command()
@@ -95,12 +101,14 @@ def compact(folder: Folder) -> None:
     for points in tables(folder):
         if _of_epochs(points):
             print(f"{points}: left as it is, a file for each split and epoch")
+        elif _of_chains(points):
+            print(f"{points}: left as it is, a file for each batch of chains, its images beside it")
         else:
             compacting.compact(points, print)
 
 
 def tables(folder: Path) -> list[Path]:
-    """The `points`, `steps` and `epochs` at a folder or below it.
+    """The `points`, `steps`, `epochs` and `chains` at a folder or below it.
 
     Raises:
         UserError: there are none.

@@ -88,7 +88,7 @@ IN_ROWS = {
     "a null number": (put("ce", 5, None), "no number in one of joint_energy, ce, prob_margin"),
     "a status": (put("status", 3, "sucess"), "a status that does not exist (1 row, first sample 3)"),
     "a status that pred belies": (put("status", 1, "success"), "status does not fit pred (1 row, first sample 1)"),
-    "natural among attacked": (put("status", 1, "natural"), "status is natural, and the image attacked (1 row"),
+    "natural among attacked": (put("status", 1, "natural"), "status is that of no attack (1 row"),
     "status nan": (put("status", 1, "nan"), "pred is -1 and status not nan, or the other way round (1 row"),
     "pred -1": (put("pred", 1, -1), "pred is -1 and status not nan, or the other way round (1 row, first sample 1)"),
     "energy nan": (put("energy", 1, np.nan), "energy is NaN and status not nan, or the other way round (1 row"),

@@ -1,0 +1,1 @@
+"""Images made by classifiers, as chains that descend an energy."""

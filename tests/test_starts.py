@@ -91,6 +91,13 @@ def test_local_pca_is_a_pca_of_the_nearest_images():
     assert np.abs(x[low] - 0.3 - steps @ AXES).max() < 1e-6
 
 
+def test_an_image_is_among_its_own_neighbours():
+    """Of three images at 0.1, 0.2 and 0.5, the last one's nearest two are 0.5 and 0.2; the others' 0.1 and 0.2."""
+    images = np.repeat([[0.1], [0.2], [0.5]], 16, axis=1)
+    means = draws(LocalPCA(sigma=0, neighbours=2), made(images), 50)
+    assert set(means.ravel().round(5)) == {0.15, 0.35}
+
+
 def test_local_pca_among_copies_of_one_image_is_that_image():
     images = np.concatenate([np.full((4, 16), 0.25), np.full((4, 16), 0.75)])
     assert set(draws(LocalPCA(neighbours=4), made(images), 30).ravel()) == {0.25, 0.75}

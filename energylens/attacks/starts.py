@@ -9,17 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from energylens import keyed
 from energylens.attacks.geometry import Ball
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-_TARGETS = 1 << 31  # a stream of its own, apart from every restart's
-
-
-def _rng(seed: int, stream: int, index: int) -> np.random.Generator:
-    key = np.array([seed, (stream << 32) + index], np.uint64)  # a plain list would pass through float64
-    return np.random.Generator(np.random.Philox(key=key))
 
 
 def _stack(draws: list[np.ndarray], like: Tensor) -> Tensor:
@@ -28,14 +22,14 @@ def _stack(draws: list[np.ndarray], like: Tensor) -> Tensor:
 
 def uniform(x: Tensor, eps: float, ball: Ball, seed: int, restart: int, index: list[int]) -> Tensor:
     """Uniform in the ball of radius eps."""
-    draws = [ball.sample(_rng(seed, restart, i), x.shape[1:]) for i in index]
+    draws = [ball.sample(keyed.rng(seed, restart, i), x.shape[1:]) for i in index]
     return eps * _stack(draws, x)
 
 
 def tiny(x: Tensor, eps: float, ball: Ball, seed: int, restart: int, index: list[int]) -> Tensor:
     """0.001 N(0, 1), the start of TRADES's inner attack."""
     shape = x.shape[1:]
-    draws = [_rng(seed, restart, i).standard_normal(shape, dtype=np.float32) for i in index]
+    draws = [keyed.rng(seed, restart, i).standard_normal(shape, dtype=np.float32) for i in index]
     return 0.001 * _stack(draws, x)
 
 
@@ -49,5 +43,5 @@ STARTS = {"uniform": uniform, "tiny": tiny, "clean": clean}
 
 def random_wrong_class(y: Tensor, classes: int, seed: int, index: list[int]) -> Tensor:
     """[B] classes drawn uniformly from the classes - 1 wrong ones."""
-    shift = [1 + int(_rng(seed, _TARGETS, i).integers(classes - 1)) for i in index]
+    shift = [1 + int(keyed.rng(seed, keyed.TARGETS, i).integers(classes - 1)) for i in index]
     return (y + y.new_tensor(shift)) % classes

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from energylens import spec
+from energylens import keyed, spec
 from energylens.attacks.settings import check_numbers, short
 from energylens.errors import UserError, many, unknown
 from energylens.generate.statistics import Statistics, check_retained, leading, principal
@@ -20,12 +20,6 @@ if TYPE_CHECKING:
 
 PUBLISHED = 5000
 """images of a class of CIFAR-10; a PCA's sigma is meant for so many"""
-_START = (1 << 31) + 1  # a stream apart from those of attacks
-
-
-def _rng(seed: int, stream: int, index: int) -> np.random.Generator:
-    key = np.array([seed, (stream << 32) + index], np.uint64)
-    return np.random.Generator(np.random.Philox(key=key))
 
 
 @dataclass(frozen=True)
@@ -73,7 +67,7 @@ class Start:
         made = np.empty((len(y), int(np.prod(statistics.shape))), np.float32)
         for k, chain, row in chains:
             statistics.count(k)  # refuses a class that is none
-            made[row] = self._draw(statistics, k, _rng(seed, _START, chain)).clip(0, 1)
+            made[row] = self._draw(statistics, k, keyed.rng(seed, keyed.START, chain)).clip(0, 1)
         return torch.from_numpy(made).view(-1, *statistics.shape)
 
     def _draw(self, statistics: Statistics, k: int, rng: np.random.Generator) -> np.ndarray:

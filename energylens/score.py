@@ -1,5 +1,6 @@
 """`python -m energylens.score`: IS, FID, KID, precision, recall, LPIPS and more of generated images, into one table."""
 
+import itertools
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,14 +44,15 @@ def score(
     table.read(path)
     real = data.load(against, data_dir=place.data_dir)
     sets = {name: data.load(reference, data_dir=place.data_dir) for name, reference in _named(images).items()}
-    rows: list[dict[str, Any]] = []
-    for space in dict.fromkeys(features or [INCEPTION]):
-        for name, made in sets.items():
+    spaces, rows = list(dict.fromkeys(features or [INCEPTION])), []
+    with command.progress(len(spaces) * sum(map(len, sets.values())), "scored") as advance:
+        for space, (name, made) in itertools.product(spaces, sets.items()):
             found = measure(
                 *_stored(made), real, space, device=place.where, batch=place.batch or 100,
                 model_dir=place.model_dir, trust=place.trust_checkpoint, inception=inception, alexnet=alexnet,
             )  # fmt: skip
             rows.append({"model": name, "data": real.name, "split": real.split, "key": made.sha[:16], **found})
+            advance(len(made))
     for line in board.lines(rows):
         print(line)
     held = table.add(path, rows)

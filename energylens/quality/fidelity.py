@@ -88,8 +88,9 @@ def _settings(made: Images, real: Images, space: Space, device: str, batch: int)
 
 def _extracted(space: Space, settings: dict[str, Any], device: str) -> tuple[Layers, Layers, dict[str, Any]]:
     """Features of the images, of the real ones, and mean and covariance of the latter."""
-    with torch.cuda.device(device if settings["cuda"] else -1):  # torch-fidelity takes the current one
-        extractor = spaces.extractor(space, settings)
+    current = torch.cuda.device(device if settings["cuda"] else -1)  # torch-fidelity takes the current one
+    with current, torch.random.fork_rng(devices=[]):  # Inception's weights are drawn first, and loaders draw a seed
+        extractor = spaces.extractor(space, settings).to(device if settings["cuda"] else "cpu")
         ours = extract_featuresdict_from_input_id_cached(1, extractor, **settings)
         theirs = extract_featuresdict_from_input_id_cached(2, extractor, **settings)
     extractor.cpu()

@@ -89,8 +89,7 @@ def extractor(space: Space, settings: dict[str, Any]) -> FeatureExtractorBase:
         UserError: the file holds no weights of its Inception.
     """
     try:
-        with torch.random.fork_rng(devices=[]):  # the weights are drawn before they are loaded
-            return create_feature_extractor(space.extractor, space.layers, **settings)
+        return create_feature_extractor(space.extractor, space.layers, **settings)
     except Exception as error:
         if space.file is None:
             raise

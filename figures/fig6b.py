@@ -1,0 +1,125 @@
+"""Figure 6, bottom: images of one network from different starts, and by eq. (7), SGLD with momentum.
+
+One block a method, one row a class: the first five chains of each class, none chosen, at their last step. Titles are
+the paper's; below them stands the method's name in the tables.
+
+The claims compare chains of the same number, which make the same class. Roughness, the mean absolute difference of
+neighbouring pixels as a share of their range, counts noise; an image of one grey would have none, so it is no score
+of quality (see Table 2b).
+"""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from energylens import class_names, final_images, start_claims
+from energylens.claims import CANNOT_TELL, Claim, Verdict
+from energylens.method_names import Parts, parts
+from energylens.plots import blocks
+
+NEEDS = ("starts",)
+WIDTH = "full"
+ONE_NETWORK = True
+PAPER = {}  # pictures without numbers
+COLUMNS = 5
+CLASSES = {"cifar10": (0, 1, 2, 7, 8)}
+"""those of the paper's figure; of other sets, the first five"""
+TITLES = {"random": "Random noise (JEM, JEAT)", "gaussian": "Gaussian per class", "pca": "PCA per class"}
+EQ7 = "Eq. (7)"
+
+
+def title(method: str) -> str:
+    """The paper's title of a method, its own name where the paper has none."""
+    made = parts(method)
+    if made and made.preset == "eq7":
+        return EQ7 if made.start == "pca" else method
+    return TITLES.get(made.start, method) if made else method
+
+
+def finals(starts: pd.DataFrame) -> pd.DataFrame:
+    """The last states of the chains of the frame's first network, with `roughness` and `off`."""
+    return start_claims.measured(starts[starts["model"] == starts["model"].iloc[0]])
+
+
+def _plain(made: Parts) -> bool:
+    return made.preset != "eq7"
+
+
+def from_noise(methods: dict[str, Parts]) -> tuple[str, str] | None:
+    """A PCA start and uniform noise under one sampler, plain SGLD where the frame has it; None without such a pair."""
+    pairs = [
+        (one, other)
+        for one, a in methods.items()
+        for other, b in methods.items()
+        if a.start == "pca" and b.start == "random" and a.sampler == b.sampler
+    ]
+    return min(pairs, key=lambda pair: not _plain(methods[pair[0]]), default=None)
+
+
+def with_momentum(methods: dict[str, Parts]) -> tuple[str, str] | None:
+    """Eq. (7) and plain SGLD from one start, PCA where the frame has it; None without such a pair."""
+    pairs = [
+        (one, other)
+        for one, a in methods.items()
+        for other, b in methods.items()
+        if not _plain(a) and _plain(b) and (a.start, a.settings) == (b.start, b.settings)
+    ]
+    return min(pairs, key=lambda pair: methods[pair[0]].start != "pca", default=None)
+
+
+def _less(claim: str, starts: pd.DataFrame, choose, column: str, lacking: str) -> Verdict:
+    rows = finals(starts)
+    pair = choose(start_claims.named(rows))
+    if pair is None:
+        return Verdict(claim, CANNOT_TELL, detail=f"the table has not {lacking}")
+    return start_claims.less(claim, rows, *pair, column)
+
+
+def pca_start_ends_smoother(starts: pd.DataFrame) -> Verdict:
+    """Roughness of the last images, uniform noise as start minus PCA per class, under the same sampler.
+
+    Holds (fails) when the whole 95 % bootstrap interval of the mean difference over pairs of chains lies above (below)
+    0; it takes 20 pairs.
+    """
+    claim = "PCA start beats noise: its images end less rough"
+    return _less(claim, starts, from_noise, "roughness", NO_STARTS)
+
+
+def pca_start_ends_nearer(starts: pd.DataFrame) -> Verdict:
+    """|E(x, y) - the mean of E(x, y) over training images of class y| at the end, noise minus PCA, in nats.
+
+    Decided as the claim above.
+    """
+    claim = "PCA start beats noise: E(x, y) ends nearer to the class's mean"
+    return _less(claim, starts, from_noise, "off", NO_STARTS)
+
+
+def momentum_ends_smoother(starts: pd.DataFrame) -> Verdict:
+    """Roughness of the last images, plain SGLD minus eq. (7), from the same start.
+
+    Decided as the claims above.
+    """
+    claim = "eq. (7) beats plain SGLD from the same start: its images end less rough"
+    return _less(claim, starts, with_momentum, "roughness", "eq. (7) and plain SGLD from one start")
+
+
+NO_STARTS = "a PCA start and uniform noise under one sampler"
+CLAIMS: tuple[Claim, ...] = (pca_start_ends_smoother, pca_start_ends_nearer, momentum_ends_smoother)
+
+
+def draw(starts: pd.DataFrame) -> Figure:
+    """One block a method, in the frame's order."""
+    rows = finals(starts)
+    data, there = str(rows["data"].iloc[0]), sorted(rows["label"].unique())
+    wanted = CLASSES.get(data, ())
+    labels = list(wanted) if wanted and set(wanted) <= set(there) else there[:5]
+    made = [
+        blocks.Block(_head(str(method)), final_images.of_classes(one, labels, COLUMNS))
+        for method, one in rows.groupby("method", sort=False)
+    ]
+    model = str(rows["model"].iloc[0]).replace("$", r"\$")
+    note = f"{model}: {final_images.tally(rows, labels, COLUMNS)}"
+    return blocks.page(made, [class_names.name(data, label) for label in labels], note, COLUMNS)
+
+
+def _head(method: str) -> str:
+    return method if title(method) == method else f"{title(method)}\n{method}"

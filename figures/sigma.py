@@ -1,0 +1,102 @@
+"""The supplement's grid: images from PCA starts of growing spread sigma, across, and retained variance, down.
+
+One line of blocks a class; in a block, rows are shares of the class's variance that the start keeps, and columns the
+first five chains, none chosen, at their last step. One network, one sampler.
+"""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from energylens import class_names, final_images, start_claims
+from energylens.claims import CANNOT_TELL, Verdict, above_zero
+from energylens.effects import FEWEST
+from energylens.errors import UserError
+from energylens.plots import blocks
+
+NEEDS = ("sigma_grid",)
+WIDTH = "full"
+ONE_NETWORK = True
+PAPER = {}  # pictures without numbers
+COLUMNS = 5
+MOST = 4
+"""classes shown"""
+
+
+def finals(sigma_grid: pd.DataFrame) -> pd.DataFrame:
+    """Last states of the chains of the first network that began with PCA, with `sigma` and `retained`.
+
+    Of several methods with the same two settings, the first.
+    """
+    rows = final_images.ended(sigma_grid[sigma_grid["model"] == sigma_grid["model"].iloc[0]])
+    methods = {name: made for name, made in start_claims.named(rows).items() if made.start == "pca"}
+    cells: dict[tuple[float, float], str] = {}
+    for name, made in methods.items():
+        cells.setdefault((made.sigma, made.retained), name)
+    rows = rows[rows["method"].isin(cells.values())]
+    settings = [(methods[name].sigma, methods[name].retained) for name in rows["method"]]
+    return rows.assign(sigma=[sigma for sigma, _ in settings], retained=[kept for _, kept in settings])
+
+
+def wider_starts_give_more_variety(sigma_grid: pd.DataFrame) -> Verdict:
+    """Mean L2 distance of two images of one class and retained variance, largest sigma minus smallest.
+
+    Of chains that both have. Holds (fails) when the whole 95 % interval lies above (below) 0, by a bootstrap over
+    chains that pairs no chain with itself; it takes 20 chains.
+    """
+    claim = "the wider the start, the more its images differ"
+    rows = finals(sigma_grid)
+    rows = rows[rows["status"] != "nan"]
+    if rows["sigma"].nunique() < 2:
+        return Verdict(claim, CANNOT_TELL, detail=f"{rows['sigma'].nunique()} sigma with images; two are compared")
+    low, high = rows["sigma"].min(), rows["sigma"].max()
+    key = ["label", "retained", "sample"]
+    both = rows[rows["sigma"] == low].merge(rows[rows["sigma"] == high], on=key, suffixes=("_low", "_high"))
+    if len(both) < FEWEST:
+        return Verdict(claim, CANNOT_TELL, detail=f"{len(both)} chains; {FEWEST} are the fewest")
+    group = both.groupby(key[:2]).ngroup().to_numpy()
+    related = (group[:, None] == group) & ~np.eye(len(both), dtype=bool)
+    small, large = (final_images.distances(list(both[f"image_{which}"])) for which in ("low", "high"))
+    gains = np.where(related, large - small, 0)
+
+    def mean(drawn: np.ndarray) -> float:
+        at = np.ix_(drawn, drawn)
+        return float(gains[at].sum() / max(related[at].sum(), 1))
+
+    of = related.sum()
+    means = f"{(large * related).sum() / of:.3f} against {(small * related).sum() / of:.3f}"
+    detail = (
+        f"mean L2 distance in pixels of [0, 1], sigma {high:g} minus sigma {low:g} ({means}), bootstrap over chains"
+    )
+    return above_zero(claim, mean, len(both), detail)
+
+
+CLAIMS = (wider_starts_give_more_variety,)
+
+
+def draw(sigma_grid: pd.DataFrame) -> Figure:
+    """A line of blocks a class, a block a sigma, a row a share of retained variance.
+
+    Raises:
+        UserError: no method of the frame begins with PCA.
+    """
+    rows = finals(sigma_grid)
+    if rows.empty:
+        raise UserError("sigma cannot be drawn: no method of the table has a PCA start; give one, such as eq7-pca")
+    sigmas, kept, labels = (sorted(rows[name].unique()) for name in ("sigma", "retained", "label"))
+    data, shown = str(rows["data"].iloc[0]), labels[:MOST]
+    made = [
+        blocks.Block(
+            rf"{class_names.name(data, label)}, $\sigma$ = {sigma:g}",
+            [_cell(rows, label, sigma, retained) for retained in kept],
+        )
+        for label in shown
+        for sigma in sigmas
+    ]
+    model = str(rows["model"].iloc[0]).replace("$", r"\$")
+    note = f"{model}: {final_images.tally(rows, shown, COLUMNS)}; rows: retained variance of the PCA start"
+    return blocks.page(made, [f"{100 * retained:g} %" for retained in kept], note, COLUMNS, across=len(sigmas))
+
+
+def _cell(rows: pd.DataFrame, label: int, sigma: float, retained: float) -> list[np.ndarray | None]:
+    return final_images.of_classes(rows[(rows["sigma"] == sigma) & (rows["retained"] == retained)], [label], COLUMNS)[0]

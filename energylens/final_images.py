@@ -64,11 +64,14 @@ def tally(rows: pd.DataFrame, shown: Sequence[int], columns: int) -> str:
         shown: classes.
         columns: images of a class.
     """
-    classes, broken, most = rows["label"].nunique(), int((rows["status"] == "nan").sum()), int(rows["step"].max())
+    classes, nan = rows["label"].nunique(), rows["status"] == "nan"
+    ends = rows.loc[~nan, "step"] if not nan.all() else rows["step"]
+    low, high = int(ends.min()), int(ends.max())
     chains = f"the first {columns} chains" if columns > 1 else "the first chain"
-    words = f"{chains} of each class, none chosen, after {many(most, 'step')}"
+    steps = f"{low:,} to {many(high, 'step')}" if low < high else many(high, "step")
+    words = f"{chains} of each class, none picked, after {steps}"
     if len(shown) < classes:
         words += f"; {len(shown)} of {classes} classes"
-    if broken:
-        words += f"; crosses: chains that became NaN, {broken} of {len(rows)}"
+    if nan.any():
+        words += f"; crosses: chains that became NaN, {nan.sum()} of {len(rows)}"
     return words

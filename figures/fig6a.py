@@ -1,6 +1,6 @@
 """Figure 6, top: images that different classifiers make from a PCA start, with their robust accuracies above.
 
-One block a network, one row a class: the first five chains of each class, none chosen, at their last step. An image's
+One block a network, one row a class: the first five chains of each class, none picked, at their last step. An image's
 energy and confidence are those that the network itself gives it, so they are no evidence here: each network judges its
 own images, and one that is not robust is sure of the noise it makes. Scores by other networks are in Table 2b.
 
@@ -86,10 +86,10 @@ def _title(model: str, points: pd.DataFrame) -> str:
     if points.empty:
         return f"{lines[0]}\nrobust accuracy not measured"
     attack, share = attacks.title(str(points["attack"].iloc[0])), points["right"].mean()
-    lines.append(f"{attack} {100 * share:.0f} % (n = {len(points)})")
+    lines.append(f"{attack} {100 * share:.0f}\u00a0% (n\u00a0=\u00a0{len(points):,})")
     reference = str(points["model_ref"].iloc[0])
     if reference in PAPER:
-        lines.append(f"AutoAttack {PAPER[reference]:.2f} %*")
+        lines.append(f"AutoAttack {PAPER[reference]:.2f}\u00a0%*")
     return "\n".join(lines)
 
 
@@ -102,4 +102,4 @@ def _setting(points: pd.DataFrame) -> str:
     words = f"\nabove: robust accuracy under {attacks.title(first['attack'])} ({ball}), "
     words += f"n images of {first['data']}:{first['split']}"
     published = points["model_ref"].isin(PAPER).any()
-    return words + ("; * published by RobustBench (linf, eps 8/255, all test images)" if published else "")
+    return words + ("; * published by RobustBench (linf, eps 8/255)" if published else "")

@@ -1,6 +1,6 @@
 """Figure 6, bottom: images of one network from different starts, and by eq. (7), SGLD with momentum.
 
-One block a method, one row a class: the first five chains of each class, none chosen, at their last step. Titles are
+One block a method, one row a class: the first five chains of each class, none picked, at their last step. Titles are
 the paper's; below them stands the method's name in the tables.
 
 The claims compare chains of the same number, which make the same class. Roughness, the mean absolute difference of

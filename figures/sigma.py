@@ -1,7 +1,7 @@
 """The supplement's grid: images from PCA starts of growing spread sigma, across, and retained variance, down.
 
 One line of blocks a class; in a block, rows are shares of the class's variance that the start keeps, and columns the
-first five chains, none chosen, at their last step. One network, one sampler.
+first five chains, none picked, at their last step. One network, one sampler.
 """
 
 import numpy as np
@@ -87,7 +87,7 @@ def draw(sigma_grid: pd.DataFrame) -> Figure:
     data, shown = str(rows["data"].iloc[0]), labels[:MOST]
     made = [
         blocks.Block(
-            rf"{class_names.name(data, label)}, $\sigma$ = {sigma:g}",
+            f"{_class(data, label)}, $\\sigma$\u00a0=\u00a0{sigma:g}",
             [_cell(rows, label, sigma, retained) for retained in kept],
         )
         for label in shown
@@ -96,6 +96,11 @@ def draw(sigma_grid: pd.DataFrame) -> Figure:
     model = str(rows["model"].iloc[0]).replace("$", r"\$")
     note = f"{model}: {final_images.tally(rows, shown, COLUMNS)}; rows: retained variance of the PCA start"
     return blocks.page(made, [f"{100 * retained:g} %" for retained in kept], note, COLUMNS, across=len(sigmas))
+
+
+def _class(data: str, label: int) -> str:
+    name = class_names.name(data, label)
+    return f"class {name}" if name.isdigit() else name
 
 
 def _cell(rows: pd.DataFrame, label: int, sigma: float, retained: float) -> list[np.ndarray | None]:

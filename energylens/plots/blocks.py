@@ -1,7 +1,7 @@
 """A page of blocks of images: rows of small pictures under a title, each pixel a square of whole printer's dots."""
 
 import math
-import textwrap
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,7 +15,9 @@ from energylens.plots import images, style
 
 DOTS = int(style.rc("full")["savefig.dpi"])
 """an inch, in files of pixels; all lengths below are in such dots unless another unit is named"""
-BETWEEN, PAD = 30, 12
+PAD = 12
+BETWEEN = 16, 60
+"""from block to block, at least and at most"""
 LEAST = 48
 """width of an image, 4 mm; fewer blocks stand side by side before images get smaller"""
 ACROSS = 4
@@ -43,9 +45,9 @@ class Block:
 @dataclass(frozen=True)
 class _Layout:
     across: int
-    scale: float
     width: int
     height: int
+    between: int
 
 
 def page(
@@ -62,20 +64,20 @@ def page(
     """
     shape = _shape(blocks)
     width, height = columns * (shape[2] + 1) - 1, len(labels) * (shape[1] + 1) - 1
-    left = round(max(map(_label_width, labels))) + PAD
+    left = round(max(_width(label, LABEL_PT) for label in labels)) + PAD
     full = round(style.TEXT_WIDTH_IN * DOTS)
     layout = _fit(len(blocks), shape[2], (width, height), full - left, across)
-    titles = [_wrapped(block.title, layout.width + BETWEEN // 2, TITLE_PT) for block in blocks]
+    titles = [_wrapped(block.title, layout.width + layout.between - PAD, TITLE_PT) for block in blocks]
     below = _wrapped(note, full, NOTE_PT)
     head = _text_height(max(title.count("\n") + 1 for title in titles), TITLE_PT) + PAD
     lines = -(-len(blocks) // layout.across)
     high = lines * (head + layout.height + PAD) + _text_height(below.count("\n") + 1, NOTE_PT)
     figure = plt.figure(figsize=(full / DOTS, (high + 0.01) / DOTS))  # 0.01: no dot is lost by rounding
     figure.set_layout_engine("none")
-    inset = left + (full - left - layout.across * layout.width - (layout.across - 1) * BETWEEN) // 2
+    inset = left + (full - left - layout.across * layout.width - (layout.across - 1) * layout.between) // 2
     for place, (block, title) in enumerate(zip(blocks, titles, strict=True)):
         line, column = divmod(place, layout.across)
-        x, y = inset + column * (layout.width + BETWEEN), line * (head + layout.height + PAD) + head
+        x, y = inset + column * (layout.width + layout.between), line * (head + layout.height + PAD) + head
         bottom = high - y - layout.height
         ax = figure.add_axes((x / full, bottom / high, layout.width / full, layout.height / high))
         show(ax, block.rows, columns, shape)
@@ -125,27 +127,36 @@ def _shape(blocks: Sequence[Block]) -> tuple[int, int, int]:
 
 
 def _fit(count: int, image: int, block: tuple[int, int], room: int, across: int | None) -> _Layout:
-    """Blocks a line, and dots a pixel: whole ones, unless a single block is wider than the page."""
+    """Blocks a line, with whole dots a pixel, unless a line is wider than the page even so."""
     (width, height), least = block, math.ceil(LEAST / image)
     for wanted in (across,) if across else range(min(ACROSS, count), 0, -1):
         lines = math.ceil(count / wanted)
         beside = across or math.ceil(count / lines)
-        scale = (room - (beside - 1) * BETWEEN) / (beside * width)
+        scale = (room - (beside - 1) * BETWEEN[0]) / (beside * width)
         scale = math.floor(scale) if scale >= 1 else scale
         if scale >= least:
             break
     scale = max(min(scale, HIGHEST // (lines * height)), min(least, scale))
-    return _Layout(beside, scale, round(scale * width), round(scale * height))
+    spare = (room - round(scale * width) * beside) // max(beside - 1, 1)
+    return _Layout(beside, round(scale * width), round(scale * height), min(spare, BETWEEN[1]))
 
 
-def _label_width(label: str) -> float:
-    return TextPath((0, 0), label, size=LABEL_PT).get_extents().width * DOTS / 72
+def _width(text: str, points: float) -> float:
+    return TextPath((0, 0), text, size=points).get_extents().width * DOTS / 72 if text else 0
 
 
 def _text_height(lines: int, points: float) -> int:
     return math.ceil(lines * LINE * points * DOTS / 72)
 
 
-def _wrapped(text: str, width: int, points: float) -> str:
-    letters = max(8, int(width / (0.56 * points * DOTS / 72)))
-    return "\n".join(line for part in text.split("\n") for line in textwrap.wrap(part, letters))
+def _wrapped(text: str, width: float, points: float) -> str:
+    """Lines of at most this width, broken at spaces, and at hyphens where a word is too long."""
+    lines = [""]
+    for part in text.split("\n"):
+        for word in part.split(" "):
+            pieces = [word] if _width(word, points) <= width else re.split(r"(?<=[-_])", word)
+            for first, piece in zip([True, *[False] * len(pieces)], pieces, strict=False):
+                longer = f"{lines[-1]} {piece}" if first and lines[-1] else lines[-1] + piece
+                lines[-1:] = [longer] if _width(longer, points) <= width or not lines[-1] else [lines[-1], piece]
+        lines.append("")
+    return "\n".join(lines[:-1])

@@ -38,6 +38,12 @@ def finals(sigma_grid: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(sigma=[sigma for sigma, _ in settings], retained=[kept for _, kept in settings])
 
 
+def _narrow_and_wide(rows: pd.DataFrame) -> pd.DataFrame:
+    """Chains that have an image under the smallest and the largest sigma, side by side."""
+    low, high = (rows[rows["sigma"] == sigma] for sigma in (rows["sigma"].min(), rows["sigma"].max()))
+    return low.merge(high, on=["label", "retained", "sample"], suffixes=("_low", "_high"))
+
+
 def wider_starts_give_more_variety(sigma_grid: pd.DataFrame) -> Verdict:
     """Mean L2 distance of two images of one class and retained variance, largest sigma minus smallest.
 
@@ -49,26 +55,21 @@ def wider_starts_give_more_variety(sigma_grid: pd.DataFrame) -> Verdict:
     rows = rows[rows["status"] != "nan"]
     if rows["sigma"].nunique() < 2:
         return Verdict(claim, CANNOT_TELL, detail=f"{rows['sigma'].nunique()} sigma with images; two are compared")
-    low, high = rows["sigma"].min(), rows["sigma"].max()
-    key = ["label", "retained", "sample"]
-    both = rows[rows["sigma"] == low].merge(rows[rows["sigma"] == high], on=key, suffixes=("_low", "_high"))
+    both = _narrow_and_wide(rows)
     if len(both) < FEWEST:
         return Verdict(claim, CANNOT_TELL, detail=f"{len(both)} chains; {FEWEST} are the fewest")
-    group = both.groupby(key[:2]).ngroup().to_numpy()
+    group = both.groupby(["label", "retained"]).ngroup().to_numpy()
     related = (group[:, None] == group) & ~np.eye(len(both), dtype=bool)
-    small, large = (final_images.distances(list(both[f"image_{which}"])) for which in ("low", "high"))
-    gains = np.where(related, large - small, 0)
+    low, high = (related * final_images.distances(list(both[f"image_{which}"])) for which in ("low", "high"))
 
-    def mean(drawn: np.ndarray) -> float:
+    def gain(drawn: np.ndarray) -> float:
         at = np.ix_(drawn, drawn)
-        return float(gains[at].sum() / max(related[at].sum(), 1))
+        return float((high - low)[at].sum() / max(related[at].sum(), 1))
 
-    of = related.sum()
-    means = f"{(large * related).sum() / of:.3f} against {(small * related).sum() / of:.3f}"
-    detail = (
-        f"mean L2 distance in pixels of [0, 1], sigma {high:g} minus sigma {low:g} ({means}), bootstrap over chains"
-    )
-    return above_zero(claim, mean, len(both), detail)
+    means = f"{high.sum() / related.sum():.3f} against {low.sum() / related.sum():.3f}"
+    sigmas = f"sigma {rows['sigma'].max():g} minus sigma {rows['sigma'].min():g}"
+    detail = f"mean L2 distance in pixels of [0, 1], {sigmas} ({means}), bootstrap over chains"
+    return above_zero(claim, gain, len(both), detail)
 
 
 CLAIMS = (wider_starts_give_more_variety,)

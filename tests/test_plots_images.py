@@ -40,9 +40,9 @@ def test_a_montage_of_colours_keeps_them_and_takes_any_gap():
 
 
 def test_what_is_no_picture_is_refused():
-    with pytest.raises(UserError, match="^images of 4 channels are neither grey nor RGB; give 1 or 3$"):
+    with pytest.raises(UserError, match=r"^images of 4 channels are neither grey nor RGB; give 1 or 3$"):
         images.montage(np.zeros((2, 4, 2, 2), np.uint8), columns=2)
-    with pytest.raises(UserError, match="^a grid needs at least one image$"):
+    with pytest.raises(UserError, match=r"^a grid needs at least one image$"):
         images.montage(np.zeros((0, 1, 2, 2), np.uint8), columns=2)
 
 

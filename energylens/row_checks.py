@@ -84,7 +84,8 @@ ATTACKED = (
     (
         "status does not fit pred",
         lambda rows: (
-            ~np.isin(rows["status"], ("natural", "generated", "nan")) & (np.isin(rows["status"], REACHED) != _reached(rows))
+            ~np.isin(rows["status"], ("natural", "generated", "nan"))
+            & (np.isin(rows["status"], REACHED) != _reached(rows))
         ),
     ),
 )

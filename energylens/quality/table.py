@@ -29,6 +29,8 @@ SCHEMA = pa.schema(
         ("space", pa.string()),
         ("space_sha", pa.string()),
         ("n", pa.int64()),  # images scored
+        ("left_out", pa.int64()),  # chains that became NaN; null for images from elsewhere, as is the next
+        ("saturated", pa.float64()),  # mean share of pixels that are 0 or 1
         ("real", pa.int64()),  # training images compared with
         ("kid_subset", pa.int64()),
         ("lpips_space", pa.string()),

@@ -1,0 +1,28 @@
+"""Robust accuracy of the networks that make images; feeds Figure 6, top."""
+
+from energylens.attacks import PGD
+from energylens.recipe import Recipe
+
+DEMO = Recipe(
+    models=(
+        "SAT=demo:sat",
+        "TRADES=demo:trades",
+        "WEAT_ADV=demo:weat-adv",
+        "SAT, half eps=demo:sat-half",
+        "standard=demo:standard-10",
+    ),
+    data="digits:test",
+    attacks=(PGD(eps=0.2),),
+)
+PAPER = Recipe(
+    models=(
+        "SAT=robustbench:cifar10/Linf/Engstrom2019Robustness",
+        "TRADES=robustbench:cifar10/Linf/Zhang2019Theoretically",
+        "MART=robustbench:cifar10/Linf/Wang2020Improving",
+        "AWP=robustbench:cifar10/Linf/Wu2020Adversarial",
+        "Better DM=robustbench:cifar10/Linf/Wang2023Better_WRN-28-10",
+    ),
+    data="cifar10:test",
+    attacks=(PGD(eps=8 / 255),),
+    samples=1000,
+)

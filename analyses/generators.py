@@ -1,0 +1,28 @@
+"""Images that robust classifiers make from PCA starts; feeds Figure 6, top."""
+
+from energylens.generate import EQ7, PCA, Generation, Method, demo
+
+DEMO = Generation(
+    models=(
+        "SAT=demo:sat",
+        "TRADES=demo:trades",
+        "WEAT_ADV=demo:weat-adv",
+        "SAT, half eps=demo:sat-half",
+        "standard=demo:standard-10",
+    ),
+    data="digits:train",
+    methods=(Method(PCA(), demo.EQ7),),
+    images=50,
+)
+PAPER = Generation(
+    models=(
+        "SAT=robustbench:cifar10/Linf/Engstrom2019Robustness",
+        "TRADES=robustbench:cifar10/Linf/Zhang2019Theoretically",
+        "MART=robustbench:cifar10/Linf/Wang2020Improving",
+        "AWP=robustbench:cifar10/Linf/Wu2020Adversarial",
+        "Better DM=robustbench:cifar10/Linf/Wang2023Better_WRN-28-10",
+    ),
+    data="cifar10:train",
+    methods=(Method(PCA(), EQ7),),
+    images=50,
+)

@@ -1,0 +1,52 @@
+"""Images of our own trainers' networks, JEAT among them, scored; feeds Table 2c.
+
+preJEAT is an ordinary robust classifier, sampled as JEAT is: E(x, y) descended from noise.
+"""
+
+from energylens.generate import EQ7, PCA, SAMPLERS, Generation, Method, Random, Scored, demo
+
+SEEDS = (0, 1, 2)
+SPACES = ("demo:standard-14", "demo:standard-10")
+JEAT = Method(Random(), SAMPLERS["jeat"])
+DEMO = Scored(
+    (
+        Generation(
+            models=("SAT=demo:sat", "TRADES=demo:trades", "WEAT_ADV=demo:weat-adv"),
+            data="digits:train",
+            methods=tuple(Method(PCA(), demo.EQ7, seed) for seed in SEEDS),
+            images=500,
+        ),
+        Generation(
+            models=("JEAT=demo:jeat", "preJEAT=demo:sat"),
+            data="digits:train",
+            methods=tuple(Method(JEAT.start, JEAT.sampler, seed) for seed in SEEDS),
+            images=500,
+        ),
+    ),
+    SPACES,
+)
+PAPER = Scored(
+    (
+        Generation(
+            models=(
+                "SAT=runs/sat-cifar10-resnet18-1/last.safetensors",
+                "TRADES=runs/trades-cifar10-resnet18-1/last.safetensors",
+                "WEAT_ADV=runs/weat-adv-cifar10-resnet18-1/last.safetensors",
+                "Ours SAT=robustbench:cifar10/L2/Engstrom2019Robustness",
+                "Ours Better DM=robustbench:cifar10/L2/Wang2023Better_WRN-28-10",
+            ),
+            data="cifar10:train",
+            methods=(Method(PCA(), EQ7),),
+            images=50_000,
+        ),
+        Generation(
+            models=(
+                "JEAT=runs/jeat-cifar10-resnet18-1/last.safetensors",
+                "preJEAT=runs/sat-cifar10-resnet18-1/last.safetensors",
+            ),
+            data="cifar10:train",
+            methods=(JEAT,),
+            images=50_000,
+        ),
+    ),
+)

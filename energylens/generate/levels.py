@@ -1,0 +1,81 @@
+"""What real images of a class have: their mean joint energy under a network, and how many pixels are black or white."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from energylens import energy, paths
+from energylens.atomic import whole
+from energylens.attacks.frozen import frozen
+from energylens.data import Data
+from energylens.errors import Note, UserError
+from energylens.models import check
+from energylens.reach import full_float32
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Of each class of a network; NaN for a class without training images."""
+
+    energy: Tensor
+    """[K] mean E(x, y) over the training images of class y, nats"""
+    saturated: Tensor
+    """[K] mean share of their pixels that are exactly 0 or 1"""
+
+
+def saturated(x: Tensor) -> Tensor:
+    """[B, C, H, W] in [0, 1] -> [B] share of pixels (and channels) that are exactly 0 or 1."""
+    return ((x == 0) | (x == 1)).flatten(1).float().mean(1)
+
+
+def of(net: nn.Module, sha: str, data: Data, batch: int = 250) -> Levels:
+    """Levels of a network, where its parameters are; measured once per network and data set, and kept.
+
+    Args:
+        net: the classifier, inputs in [0, 1].
+        sha: of its weights and code, as tables hold it.
+        data: the training images; all that are selected count.
+        batch: images at once.
+    """
+    path = paths.home() / "levels" / f"{sha[:16]}-{data.sha[:16]}-{len(data)}-{data.shuffle_seed}.npz"
+    if (kept := _read(path)) is None:
+        kept = _measured(net, data, batch)
+        _keep(path, kept)
+    return kept
+
+
+@torch.no_grad()
+def _measured(net: nn.Module, data: Data, batch: int) -> Levels:
+    device, layout = check.device_of(net), check.layout(net, data)
+    sums = torch.zeros(0, 3, dtype=torch.float64)
+    with frozen(net), full_float32():
+        for start in range(0, len(data), batch):
+            x, y, _ = data.batch(start, min(start + batch, len(data)), device)
+            logits = net(x.to(memory_format=layout)).double()
+            values = torch.stack([torch.ones_like(y), energy.joint(logits, y), saturated(x)], 1).double().cpu()
+            sums = sums if len(sums) else torch.zeros(logits.shape[1], 3, dtype=torch.float64)
+            sums.index_add_(0, y.cpu(), values)
+    means = (sums[:, 1:] / sums[:, :1]).float()
+    return Levels(means[:, 0].contiguous(), means[:, 1].contiguous())
+
+
+def _read(path: Path) -> Levels | None:
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            return Levels(torch.from_numpy(kept["energy"]), torch.from_numpy(kept["saturated"]))
+    except (OSError, ValueError, KeyError):  # not there, or broken: it is measured again
+        return None
+
+
+def _keep(path: Path, levels: Levels) -> None:
+    try:
+        with whole(path, "$ENERGYLENS_HOME") as hidden, hidden.open("wb") as file:
+            np.savez(file, energy=levels.energy.numpy(), saturated=levels.saturated.numpy())
+    except UserError as error:  # the numbers are the same without it
+        warnings.warn(Note(f"energies of classes are not kept: {error}"), stacklevel=2)

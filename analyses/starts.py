@@ -9,9 +9,9 @@ DEMO = Generation(
     models=("SAT=demo:sat",),
     data="digits:train",
     methods=(
-        Method(Random(), demo.SAME_REACH),
-        Method(Gaussian(), demo.SAME_REACH),
-        Method(PCA(), demo.SAME_REACH),
+        Method(Random(), demo.SGLD),
+        Method(Gaussian(), demo.SGLD),
+        Method(PCA(), demo.SGLD),
         Method(PCA(), demo.EQ7),
     ),
     images=50,

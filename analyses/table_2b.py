@@ -21,7 +21,7 @@ DEMO = Scored(
             methods=_seeds(
                 Method(Random(), demo.EQ7),
                 Method(Gaussian(), demo.EQ7),
-                Method(PCA(), demo.SAME_REACH),
+                Method(PCA(), demo.SGLD),
             ),
             images=500,
         ),

@@ -3,6 +3,7 @@
 import typer
 
 from energylens import command, evaluate, figure, models_command, probe, score, table_command
+from energylens.generate import command as generate_command
 from energylens.train import command as train_command
 
 
@@ -13,6 +14,7 @@ def app() -> typer.Typer:
     group.command()(probe.probe)
     group.command()(train_command.train)
     group.command()(evaluate.evaluate)
+    group.command()(generate_command.generate)
     group.command()(score.score)
     group.add_typer(models_command.app, name="models")
     group.add_typer(table_command.app, name="table")

@@ -1,0 +1,224 @@
+"""Intensity of made chains: steps and shares that are known by hand, the three panels, claims with known answers."""
+
+import math
+
+import numpy as np
+import pytest
+from made_chains import chain, frame
+from matplotlib import rc_context
+
+from energylens import intensity, paths
+from energylens.claims import CANNOT_TELL, FAILS, HOLDS
+from energylens.errors import UserError
+from energylens.plots import chains as shared
+from energylens.plots import style
+
+figure_intensity = paths.load("figures", "intensity")
+saturates_sooner, same_step, compensated = figure_intensity.CLAIMS
+MOMENTUM, SAME, COMPENSATED = "eq7-pca", "eq7-momentum0-pca", "eq7-momentum0-step_size0.125-pca"
+
+
+def falling(start, slope):
+    """Logits of two classes: E(x, 0) = start - slope * step, E(x, 1) = 0."""
+    return lambda step: (slope * step - start, 0.0)
+
+
+def one(model="SAT", method=MOMENTUM, sample=0, start=-5.0, slope=1.0, rate=0.0, **columns):
+    """A chain of class 0 whose share of saturated pixels grows by `rate` a step."""
+    return chain(model, method, sample, 0, falling(start, slope), saturated=lambda step: rate * step, **columns)
+
+
+def many(model, count=20, method=MOMENTUM, shake=0.0, **settings):
+    """Chains whose E(x, y) starts up to `shake` nats apart."""
+    start = settings.pop("start", -5.0)
+    return [one(model, method, i, start=start + shake * i / count, **settings) for i in range(count)]
+
+
+def test_each_chain_has_its_steps_and_shares():
+    made = frame(one(rate=0.02), one(sample=1, slope=0.1))
+    each = intensity.of_chains(made)
+    first, second = (each.loc[("SAT", MOMENTUM, sample)] for sample in (0, 1))
+    assert (first["start_above"], first["above"]) == (4, -6)  # from -5 to -15, the mean is -9
+    assert first["reached"] == 4
+    assert math.isnan(second["reached"])
+    assert first["saturated"] == pytest.approx(0.2)
+    assert first["saturation"] == pytest.approx(0.1)
+    assert first["halfway"] == 5
+    assert math.isnan(second["halfway"])
+    assert first["confidence"] == pytest.approx(1 / (1 + math.exp(-15)))
+
+
+def test_half_way_counts_from_the_lowest_share():
+    shares = [0.5, 0.1, 0.0, 0.0, 0.1, 0.2, 0.3, 0.3, 0.4, 0.4, 0.4]
+    made = frame(chain("SAT", MOMENTUM, 0, 0, falling(-5, 1), saturated=shares.__getitem__))
+    assert intensity.of_chains(made)["halfway"].tolist() == [5]
+
+
+@pytest.mark.parametrize(("broken", "at"), [("status", "all"), ("logits", "late")])
+def test_a_chain_that_became_nan_is_left_out_and_counted(broken, at):
+    bad = one(sample=1, status="nan") if broken == "status" else one(sample=1)
+    if at == "late":
+        bad.loc[5:, ["energy", "joint_energy", "ce"]] = np.nan
+    made = frame(one(), bad, one(sample=2))
+    assert intensity.finished(made)["sample"].unique().tolist() == [0, 2]
+    assert intensity.lost(made) == "1 of 3 chains became NaN"
+    assert intensity.lost(frame(one())) == ""
+    (row,) = intensity.summary(made).to_dict("records")
+    assert (row["chains"], row["nan"]) == (2, 1)
+
+
+def test_a_summary_has_a_row_a_network_and_method():
+    fast, slow = one(slope=2.0), one(sample=1, slope=1.0)
+    never, lost = one("TRADES", slope=0.1), one("TRADES", SAME, status="nan")
+    found = intensity.summary(frame(fast, slow, never, lost))
+    assert list(found.index) == [("SAT", MOMENTUM), ("TRADES", MOMENTUM), ("TRADES", SAME)]
+    assert found["steps"].tolist()[:2] == [3, math.inf]  # the median of 2 and 4, and never
+    assert found["reached"].tolist()[:2] == [1, 0]
+    assert found["above"].tolist()[:2] == pytest.approx([-(16 + 6) / 2, 3])
+    assert found[["chains", "nan"]].to_numpy().tolist() == [[2, 0], [1, 0], [0, 1]]
+    assert found.loc[("TRADES", SAME), ["above", "steps"]].isna().all()
+
+
+@pytest.mark.parametrize("name", ["SAT", "sat", "demo:sat"])
+def test_a_trainer_is_found_by_its_name_whatever_the_case(name):
+    made = frame(one(name), one("WEAT_ADV"), one("standard-10"))
+    assert intensity.network(made, "sat") == name
+    assert intensity.network(made, "weat-adv") == "WEAT_ADV"
+    assert intensity.missing(made, "sat", "trades") == "the table has not one network named TRADES"
+    assert intensity.network(frame(one("sat"), one("demo:sat")), "sat") is None
+
+
+@pytest.mark.parametrize(
+    ("method", "momentum", "step_size", "rest"),
+    [
+        ("eq7-pca", 0.8, 0.025, "eq7-pca"),
+        ("eq7-step_size0.05-steps200-momentum0-pca-sigma0.01", 0, 0.05, "eq7-steps200-pca-sigma0.01"),
+        ("sgld-momentum0.5-step_size1e-05-random", 0.5, 1e-5, "sgld-random"),
+        ("sgld-random", math.nan, math.nan, "sgld-random"),
+    ],
+)
+def test_a_methods_name_tells_its_momentum_and_step_size(method, momentum, step_size, rest):
+    found = intensity.setting(method)
+    assert (found.momentum, found.step_size) == pytest.approx((momentum, step_size), nan_ok=True)
+    assert found.rest == rest
+
+
+def test_plain_rivals_are_those_that_differ_in_nothing_else():
+    made = frame(*(one(method=name) for name in (SAME, MOMENTUM, COMPENSATED, "eq7-momentum0-steps9-pca")))
+    assert intensity.driven(made) == MOMENTUM
+    assert (intensity.plain(made, False), intensity.plain(made, True)) == (SAME, COMPENSATED)
+    alone = frame(one(method="sgld-random"))
+    assert (intensity.driven(alone), intensity.plain(alone, False)) == ("sgld-random", None)
+
+
+@pytest.mark.parametrize(
+    ("rates", "outcome"), [((0.02, 0.01), HOLDS), ((0.01, 0.02), FAILS), ((0.02, 0.02), CANNOT_TELL)]
+)
+def test_sat_saturates_sooner(rates, outcome):
+    sat, trades = rates
+    made = frame(*many("demo:sat", rate=sat), *many("TRADES", rate=trades), *many("TRADES", method=SAME, rate=9))
+    verdict = saturates_sooner(intensity=made)
+    assert verdict.outcome == outcome
+    assert (verdict.number, verdict.n) == (pytest.approx(5 * (sat - trades)), 20)
+    assert f"after a median of 5 and 5 steps, shares of {10 * sat:.3f} and {10 * trades:.3f}" in verdict.detail
+
+
+def test_without_sat_or_with_few_chains_it_cannot_tell():
+    lacking = saturates_sooner(intensity=frame(*many("MART")))
+    assert (lacking.outcome, lacking.detail) == (
+        CANNOT_TELL, "the table has not one network named SAT and one named TRADES",
+    )  # fmt: skip
+    gone = one("SAT", sample=19, status="nan")
+    few = saturates_sooner(intensity=frame(*many("SAT", 19, rate=0.1), gone, *many("TRADES")))
+    assert (few.outcome, few.n) == (CANNOT_TELL, 0)
+    assert few.detail.startswith("19 pairs of chains; 20 are the fewest")
+    assert few.detail.endswith("1 of 40 chains became NaN")
+    none = saturates_sooner(intensity=frame(*many("SAT", status="nan"), *many("TRADES")))
+    assert none.detail.startswith("0 pairs of chains")
+
+
+@pytest.mark.parametrize(("claim", "rival"), [(same_step, SAME), (compensated, COMPENSATED)])
+@pytest.mark.parametrize(
+    ("plain", "momentum", "number", "outcome"),
+    [
+        (0.1, 0.3, 2, HOLDS),  # ends at -6 and -8, where the mean is -9
+        (0.3, 0.1, -2, FAILS),
+        (0.1, 9.0, 3, HOLDS),  # how far below the mean does not count
+        (2.0, 1.0, 0, CANNOT_TELL),
+    ],
+)
+def test_momentum_beats_plain_sgld(claim, rival, plain, momentum, number, outcome):
+    made = [*many("SAT", slope=momentum), *many("SAT", method=rival, slope=plain)]
+    verdict = claim(intensity=frame(*made))
+    assert (verdict.outcome, verdict.n) == (outcome, 20)
+    assert verdict.number == pytest.approx(number)
+    assert f"E(x, y) itself: SAT {10 * (momentum - plain):+.3f}; " in verdict.detail
+    assert verdict.detail.endswith(f"{rival} against {MOMENTUM}")
+
+
+def test_momentum_is_judged_by_the_mean_over_networks():
+    settings = {"SAT": (0.3, 0.1), "TRADES": (0.2, 0.1)}  # 2 nats and 1 nat nearer
+    made = []
+    for model, (momentum, plain) in settings.items():
+        made += many(model, slope=momentum, shake=0.5) + many(model, method=SAME, slope=plain, shake=0.5)
+    verdict = same_step(intensity=frame(*made))
+    assert (verdict.outcome, verdict.n) == (HOLDS, 20)
+    assert verdict.number == pytest.approx(1.5)
+    assert "SAT +2.000, TRADES +1.000; " in verdict.detail
+
+
+def test_without_a_plain_method_momentum_cannot_tell():
+    verdict = same_step(intensity=frame(*many("SAT")))
+    assert (verdict.outcome, verdict.n) == (CANNOT_TELL, 0)
+    assert verdict.detail == "the table has no plain method like eq7-pca at the same step_size"
+    gone = compensated(intensity=frame(*many("SAT"), *many("SAT", method=COMPENSATED, status="nan")))
+    assert gone.outcome == CANNOT_TELL
+    assert gone.detail.endswith("20 of 40 chains became NaN")
+
+
+def drawn(made):
+    with rc_context(style.rc(figure_intensity.WIDTH)):
+        figure = figure_intensity.draw(intensity=made)
+        figure.draw_without_rendering()
+    return figure
+
+
+def test_three_panels_show_means_over_chains_with_momentum():
+    made = frame(
+        one("SAT", rate=0.02),
+        one("SAT", sample=1, rate=0.04, slope=2),
+        one("SAT", sample=2, status="nan", rate=1),
+        one("SAT", SAME, rate=1),
+        one("standard-10", slope=0.1),
+    )
+    figure = drawn(made)
+    left, middle, right = figure.axes
+    step = np.arange(11)
+    assert left.lines[0].get_xdata() == pytest.approx(step)
+    assert left.lines[0].get_ydata() == pytest.approx(0.03 * step)
+    assert left.lines[1].get_ydata() == pytest.approx(0 * step)
+    assert left.lines[2].get_ydata() == pytest.approx([0.1, 0.1])  # real images
+    assert middle.lines[0].get_ydata() == pytest.approx(4 - 1.5 * step)
+    assert middle.lines[1].get_ydata() == pytest.approx(4 - 0.1 * step)
+    assert right.lines[1].get_ydata() == pytest.approx(1 / (1 + np.exp(-5 - 0.1 * step)))
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        "SAT: 3",
+        "standard-10: never",
+        "training images",
+    ]
+    assert figure.get_suptitle() == "2 networks, eq7-pca, digits: 3 chains; 1 of 4 chains became NaN"
+    assert figure.get_size_inches()[0] == style.TEXT_WIDTH_IN
+
+
+def test_one_network_with_one_chain_is_drawn_and_none_at_all_says_why():
+    assert drawn(frame(one("mine$"))).get_suptitle() == "1 network, eq7-pca, digits: 1 chain"
+    with pytest.raises(UserError, match="intensity cannot be drawn: 1 of 1 chains became NaN; a smaller step_size"):
+        drawn(frame(one(status="nan")))
+
+
+def test_networks_without_a_trainers_name_have_colours_of_their_own():
+    found = shared.colours(["sat", "first", "second"])
+    assert found["sat"] == "#7b4fa3"
+    assert len(set(found.values())) == 3
+    assert [shared.shown(name) for name in ("demo:weat-adv", "standard-10")] == ["WEAT_ADV", "standard-10"]
+    assert (shared.class_name("cifar10", 7), shared.class_name("digits", 7)) == ("horse", "7")

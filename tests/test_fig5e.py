@@ -1,0 +1,143 @@
+"""Figure 5e from made chains: the curves of all classes, the level, and claims with known answers."""
+
+import numpy as np
+import pytest
+from made_chains import chain, frame
+from matplotlib import rc_context
+
+from energylens import paths
+from energylens.claims import CANNOT_TELL, FAILS, HOLDS
+from energylens.errors import UserError
+from energylens.plots import style
+
+fig5e = paths.load("figures", "fig5e")
+target_falls, ends_at_the_level, others_rise = fig5e.CLAIMS
+K = 4
+STEP = np.arange(11)
+
+
+def one(sample, label, start=-5.0, end=-9.0, rise=1.0, classes=K, model="SAT", **columns):
+    """A chain on straight lines: E(x, label) from start to end, E(x, k) from k, rising by `rise` in all."""
+
+    def logits(step):
+        energies = np.arange(classes) + rise * step / 10
+        energies[label] = start + (end - start) * step / 10
+        return -energies
+
+    return chain(model, "eq7-pca", sample, label, logits, **columns)
+
+
+def several(count=20, **settings):
+    """Chains of all classes in turn, whose target starts up to half a nat apart."""
+    start = settings.pop("start", -5.0)
+    return [one(i, i % K, start=start + 0.025 * i, **settings) for i in range(count)]
+
+
+def drawn(*made):
+    with rc_context(style.rc(fig5e.WIDTH)):
+        figure = fig5e.draw(target_chains=frame(*made))
+        figure.draw_without_rendering()
+    return figure
+
+
+def test_all_classes_are_drawn_for_the_first_class_of_the_table():
+    figure = drawn(one(3, 2, start=-5), one(4, 0, start=50), one(5, 2, start=-3), one(6, 2, model="TRADES", start=70))
+    (ax,) = figure.axes
+    target, level, *others = ax.lines
+    assert target.get_xdata() == pytest.approx(STEP)
+    assert target.get_ydata() == pytest.approx(-4 + (-9 + 4) * STEP / 10)
+    assert level.get_ydata() == pytest.approx([-9, -9])
+    assert level.get_linestyle() == "--"
+    for k, line in zip((0, 1, 3), others, strict=True):
+        assert line.get_label() == str(k)
+        assert line.get_ydata() == pytest.approx(k + STEP / 10)
+    (band,) = ax.collections
+    corners = band.get_paths()[0].vertices
+    assert sorted(corners[corners[:, 0] == 0][:, 1])[0] == pytest.approx(-4.5)  # the lower quartile of -5 and -3
+    assert ax.get_title() == "SAT generates class 2\neq7-pca, digits: mean over 2 chains"
+    assert figure.get_size_inches()[0] == style.TEXT_WIDTH_IN
+
+
+def test_classes_of_cifar10_have_names_and_of_many_classes_only_the_target_has_one():
+    (ax,) = drawn(one(0, 3, data="cifar10")).axes
+    assert ax.get_title() == "SAT generates class cat\neq7-pca, cifar10: mean over 1 chain"
+    assert [line.get_label() for line in ax.lines] == [
+        "cat, the target", "cat, training images", "airplane", "automobile", "bird",
+    ]  # fmt: skip
+    figure = drawn(one(0, 7, classes=20))
+    assert len(figure.axes[0].lines) == 21
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert texts == ["7, the target", "7, training images", "19 others"]
+
+
+def test_nan_chains_are_left_out_and_counted():
+    figure = drawn(one(0, 1, status="nan", start=70), one(1, 1), one(2, 0, status="nan"))
+    (ax,) = figure.axes
+    assert ax.lines[0].get_ydata()[0] == -5
+    assert ax.get_title().endswith("mean over 1 chain; 1 of 2 chains became NaN")
+    with pytest.raises(UserError, match="fig5e cannot be drawn: 1 of 1 chains became NaN; a smaller step_size"):
+        drawn(one(0, 1, status="nan"))
+
+
+MEAN_START = -5 + 0.025 * 9.5
+
+
+@pytest.mark.parametrize(("end", "classes", "outcome"), [(-9, K, HOLDS), (-3, 0, FAILS)])
+def test_the_target_falls(end, classes, outcome):
+    verdict = target_falls(target_chains=frame(*several(end=end)))
+    assert (verdict.outcome, verdict.n) == (outcome, 20)
+    assert verdict.number == pytest.approx(MEAN_START - end)
+    assert f"above 0 in {classes} of {K} classes; SAT, eq7-pca" in verdict.detail
+
+
+def test_a_target_that_falls_as_often_as_it_rises_cannot_tell():
+    made = [one(i, i % K, end=-5 + (-1) ** (i // K) * (i < 16)) for i in range(20)]
+    verdict = target_falls(target_chains=frame(*made))
+    assert (verdict.outcome, verdict.number) == (CANNOT_TELL, pytest.approx(0))
+
+
+@pytest.mark.parametrize(
+    ("end", "share", "outcome"),
+    [
+        (-8.8, 0.2 / (9 + MEAN_START), HOLDS),
+        (-9.3, 0.3 / (9 + MEAN_START), HOLDS),  # through the level and a little below
+        (-14, 5 / (9 + MEAN_START), FAILS),  # far below
+        (-6, 3 / (9 + MEAN_START), FAILS),
+    ],
+)
+def test_the_target_ends_at_the_level(end, share, outcome):
+    verdict = ends_at_the_level(target_chains=frame(*several(end=end)))
+    assert (verdict.outcome, verdict.n) == (outcome, 20)
+    assert verdict.number == pytest.approx(share)
+    assert verdict.interval[0] <= verdict.number <= verdict.interval[1]
+    reached = 20 if end <= -9 else 0
+    assert f"ends {end + 9:+.2f} nats from the mean, which {reached} of 20 chains reach" in verdict.detail
+
+
+def test_a_class_above_the_level_does_not_make_up_for_one_below_it():
+    made = [one(i, i % 2, end=-12 if i % 2 else -6) for i in range(20)]
+    verdict = ends_at_the_level(target_chains=frame(*made))
+    assert (verdict.outcome, verdict.number) == (FAILS, pytest.approx(3 / 4))
+    assert "ends +0.00 nats" in verdict.detail
+
+
+def test_between_near_and_far_it_cannot_tell():
+    made = [one(i, 0, end=-9 + (0 if i % 2 else 1.6)) for i in range(20)]  # 0.8 of 4 nats in the mean
+    verdict = ends_at_the_level(target_chains=frame(*made))
+    assert (verdict.outcome, verdict.number) == (CANNOT_TELL, pytest.approx(0.2))
+    assert ends_at_the_level(target_chains=frame(*(one(i, 0, start=-9) for i in range(20)))).outcome == CANNOT_TELL
+
+
+@pytest.mark.parametrize(("rise", "outcome"), [(1, HOLDS), (-1, FAILS), (0, CANNOT_TELL)])
+def test_the_others_rise(rise, outcome):
+    verdict = others_rise(target_chains=frame(*several(rise=rise)))
+    assert (verdict.outcome, verdict.n, verdict.number) == (outcome, 20, pytest.approx(rise))
+
+
+def test_few_chains_cannot_tell():
+    gone = one(19, 0, status="nan")
+    for claim in fig5e.CLAIMS:
+        verdict = claim(target_chains=frame(*several(19), gone))
+        assert (verdict.outcome, verdict.n) == (CANNOT_TELL, 0)
+        assert verdict.detail == "19 chains; 20 are the fewest; 1 of 20 chains became NaN"
+        assert claim(target_chains=frame(one(0, 0, status="nan"))).detail.startswith("0 chains")

@@ -117,7 +117,7 @@ def _frame(axes: np.ndarray, rows: pd.DataFrame) -> None:
         ax.tick_params(labelbottom=ax is axes[0], labelleft=ax is axes[0], length=2)
     for label, side in zip(axes[0].get_xticklabels(), ("left", "right"), strict=True):
         label.set_horizontalalignment(side)
-    axes[0].locator_params(axis="y", nbins=4)
+    axes[0].locator_params(axis="y", nbins=5)
     axes[0].set(xlabel="step", ylabel="energy [nats]")
 
 

@@ -159,7 +159,8 @@ def draw(target_chains: pd.DataFrame) -> Figure:
     level = float(done["reference"].iloc[0])
     ax.axhline(level, color="black", linestyle="--", label=f"{name}, training images")
     _others(ax, done, label)
-    ax.set(xlabel="step", ylabel=r"$E_\theta(x, k)$ [nats]", title=_title(rows, name))
+    ax.set(xlabel="step", ylabel=r"$E_\theta(x, k)$ [nats]")
+    figure.suptitle(_title(rows, name), fontsize="medium")
     figure.legend(loc="outside right center", handlelength=1.4, title="class $k$", title_fontsize=6)
     return figure
 

@@ -76,7 +76,7 @@ def test_the_first_finished_chains_of_the_first_network_are_shown(tmp_path):
     images, _ = panels(moving, 10)
     assert [int(ax.images[0].get_array()[0, 0]) - 200 for ax in images] == [0, 1, 3, 4, 5, 6, 7, 8, 9, 10]
     title = moving._fig.get_suptitle()
-    assert title.startswith("SAT, eq7-pca, digits: 10 of 12 chains; 1 of 13 chains became NaN\n")
+    assert title.startswith("SAT, eq7-pca, digits: 10 of 12 chains\n1 of 13 chains became NaN\n")
     save(moving, tmp_path / "chain.gif")
 
 

@@ -54,13 +54,14 @@ def test_all_classes_are_drawn_for_the_first_class_of_the_table():
     (band,) = ax.collections
     corners = band.get_paths()[0].vertices
     assert sorted(corners[corners[:, 0] == 0][:, 1])[0] == pytest.approx(-4.5)  # the lower quartile of -5 and -3
-    assert ax.get_title() == "SAT generates class 2\neq7-pca, digits: mean over 2 chains"
+    assert figure.get_suptitle() == "SAT generates class 2\neq7-pca, digits: mean over 2 chains"
     assert figure.get_size_inches()[0] == style.TEXT_WIDTH_IN
 
 
 def test_classes_of_cifar10_have_names_and_of_many_classes_only_the_target_has_one():
-    (ax,) = drawn(one(0, 3, data="cifar10")).axes
-    assert ax.get_title() == "SAT generates class cat\neq7-pca, cifar10: mean over 1 chain"
+    figure = drawn(one(0, 3, data="cifar10"))
+    (ax,) = figure.axes
+    assert figure.get_suptitle() == "SAT generates class cat\neq7-pca, cifar10: mean over 1 chain"
     assert [line.get_label() for line in ax.lines] == [
         "cat, the target", "cat, training images", "airplane", "automobile", "bird",
     ]  # fmt: skip
@@ -74,7 +75,7 @@ def test_nan_chains_are_left_out_and_counted():
     figure = drawn(one(0, 1, status="nan", start=70), one(1, 1), one(2, 0, status="nan"))
     (ax,) = figure.axes
     assert ax.lines[0].get_ydata()[0] == -5
-    assert ax.get_title().endswith("mean over 1 chain; 1 of 2 chains became NaN")
+    assert figure.get_suptitle().endswith("mean over 1 chain\n1 of 2 chains became NaN")
     with pytest.raises(UserError, match="fig5e cannot be drawn: 1 of 1 chains became NaN; a smaller step_size"):
         drawn(one(0, 1, status="nan"))
 

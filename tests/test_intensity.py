@@ -206,7 +206,7 @@ def test_three_panels_show_means_over_chains_with_momentum():
         "standard-10: never",
         "training images",
     ]
-    assert figure.get_suptitle() == "2 networks, eq7-pca, digits: 3 chains; 1 of 4 chains became NaN"
+    assert figure.get_suptitle() == "2 networks, eq7-pca, digits: 3 chains\n1 of 4 chains became NaN"
     assert figure.get_size_inches()[0] == style.TEXT_WIDTH_IN
 
 

@@ -38,10 +38,10 @@ def colours(models: Iterable[str]) -> dict[str, str]:
 
 
 def about(chains: pd.DataFrame, lead: str = "") -> str:
-    """Method, data and number of chains of a frame of one method, and how many of them became NaN."""
+    """Method, data and number of chains of a frame of one method; in a second line how many became NaN, if any."""
     first, drawn = chains.iloc[0], many(number(finished(chains)), "chain")
     parts = [f"{first['method']}, {first['data']}: {lead}{drawn}", lost(chains)]
-    return "; ".join(part for part in parts if part).replace("$", r"\$")
+    return "\n".join(part for part in parts if part).replace("$", r"\$")
 
 
 def one_setting(chains: pd.DataFrame) -> pd.DataFrame:

@@ -55,11 +55,16 @@ def moves(target_chains: pd.DataFrame) -> Moves:
     rows = intensity.states(chains.one_setting(target_chains)).sort_values(["sample", "step"])
     groups = rows.groupby("sample")
     ends = [groups.head(1), groups.tail(1)]
-    target = np.column_stack([rows["joint_energy"] for rows in ends])
-    every = np.column_stack([energies(rows).sum(1) if len(rows) else [] for rows in ends])
-    classes = len(rows["logits"].iloc[0]) if len(rows) else 2
-    above = np.column_stack([rows["above"] for rows in ends])
-    return Moves(pd.factorize(ends[0]["label"])[0], target, above, (every - target) / (classes - 1))
+    target, above = (np.column_stack([end[name] for end in ends]) for name in ("joint_energy", "above"))
+    others = np.column_stack([_mean_of_others(end) for end in ends])
+    return Moves(pd.factorize(ends[0]["label"])[0], target, above, others)
+
+
+def _mean_of_others(rows: pd.DataFrame) -> np.ndarray:
+    if rows.empty:
+        return np.zeros(0)
+    every = energies(rows)
+    return (every.sum(1) - rows["joint_energy"].to_numpy()) / (every.shape[1] - 1)
 
 
 def _short(claim: str, target_chains: pd.DataFrame, n: int) -> Verdict | None:
@@ -118,11 +123,11 @@ def target_ends_at_the_level(target_chains: pd.DataFrame) -> Verdict:
 
     every = np.arange(len(found.above))
     low, high = bootstrap(share, len(every))
-    end = found.above[:, 1].mean()
+    start, end = found.above.mean(0)
     first = intensity.of_chains(chains.one_setting(target_chains))["reached"]
     detail = (
-        f"distance at the end as a share of that at the start, near below {NEAR}; ends {end:+.2f} nats from the mean, "
-        f"which {first.notna().sum()} of {len(first)} chains reach; {_where(target_chains)}"
+        f"distance at the end as a share of that at the start, near below {NEAR}; starts {start:+.2f} nats from the "
+        f"mean, ends {end:+.2f}; {first.notna().sum()} of {len(first)} chains reach it; {_where(target_chains)}"
     )
     return Verdict(claim, decided(low, high, -np.inf, NEAR), share(every), (low, high), len(every), detail)
 

@@ -112,14 +112,15 @@ def test_the_target_ends_at_the_level(end, share, outcome):
     assert verdict.number == pytest.approx(share)
     assert verdict.interval[0] <= verdict.number <= verdict.interval[1]
     reached = 20 if end <= -9 else 0
-    assert f"ends {end + 9:+.2f} nats from the mean, which {reached} of 20 chains reach" in verdict.detail
+    told = f"starts {MEAN_START + 9:+.2f} nats from the mean, ends {end + 9:+.2f}; {reached} of 20 chains reach it"
+    assert told in verdict.detail
 
 
 def test_a_class_above_the_level_does_not_make_up_for_one_below_it():
     made = [one(i, i % 2, end=-12 if i % 2 else -6) for i in range(20)]
     verdict = ends_at_the_level(target_chains=frame(*made))
     assert (verdict.outcome, verdict.number) == (FAILS, pytest.approx(3 / 4))
-    assert "ends +0.00 nats" in verdict.detail
+    assert "ends +0.00; " in verdict.detail
 
 
 def test_between_near_and_far_it_cannot_tell():

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from energylens.generate.sampler import SAMPLERS
 from energylens.plots import methods
 
 CHAIN = ["model", "method", "sample"]
-USUAL = {"eq7": (0.8, 0.025)}
-"""preset -> momentum and step size of a method that names neither"""
 
 
 def finished(chains: pd.DataFrame) -> pd.DataFrame:
@@ -128,11 +127,13 @@ class Setting:
 
 
 def setting(method: str) -> Setting:
-    """Momentum and step size of a method's name, such as `eq7-momentum0-step_size0.125-pca`, or its preset's."""
-    usual = dict(zip(("momentum", "step_size"), USUAL.get(method.partition("-")[0], (math.nan, math.nan)), strict=True))
-    pattern = r"-(momentum|step_size)(\d[\d.]*(?:e[-+]?\d+)?)"
+    """Momentum and step size of a method's name, such as `eq7-momentum0-stepsize0.125-pca`, or its preset's."""
+    usual = SAMPLERS.get(method.partition("-")[0])
+    pattern = r"-(momentum|stepsize)(\d[\d.]*(?:e[-+]?\d+)?)"
     named = {name: float(value) for name, value in re.findall(pattern, method)}
-    return Setting(**(usual | named), rest=re.sub(pattern, "", method))
+    momentum = named.get("momentum", usual.momentum if usual else math.nan)
+    step_size = named.get("stepsize", usual.step_size if usual else math.nan)
+    return Setting(momentum, step_size, re.sub(pattern, "", method))
 
 
 def driven(chains: pd.DataFrame) -> str:

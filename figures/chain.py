@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 
-from energylens import intensity
+from energylens import class_names, intensity
 from energylens.errors import UserError
 from energylens.plots import chains, style
 
@@ -37,7 +37,7 @@ class Column:
 
     def __init__(self, picture: Axes, plot: Axes, rows: pd.DataFrame):
         self.rows, self.picture = rows, picture
-        self.name = chains.class_name(str(rows["data"].iloc[0]), int(rows["label"].iloc[0]))
+        self.name = class_names.name(str(rows["data"].iloc[0]), int(rows["label"].iloc[0]))
         self.image: AxesImage = picture.imshow(pixels(rows["image"].iloc[0]), cmap="gray", vmin=0, vmax=255)
         picture.set_axis_off()
         plot.axhline(float(rows["reference"].iloc[0]), **LEVEL)

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from energylens import classes
+from energylens import class_names, classes
 from energylens.claims import CANNOT_TELL, Claim, Verdict, spearman
 from energylens.correlations import rises_over_classes
 
@@ -17,9 +17,6 @@ NEEDS = ("class_energies",)
 WIDTH = "full"
 PAPER = {}  # the paper prints no numbers for this figure
 SHOWN = {"error": r"error $1 - p(y|x)$", "entropy": "entropy [nats]", "energy": r"$E_\theta(x)$ [nats]"}
-NAMES = {
-    "cifar10": ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
-}
 MOST_NUMBERS = 20
 """of classes, whose numbers fit under a panel"""
 
@@ -85,9 +82,8 @@ def _network(column: np.ndarray, rows: pd.DataFrame, model: str) -> None:
 
 def _name_classes(ax, data: str, labels: list[int]) -> None:
     """Their names where they are known, their numbers where there is room for them."""
-    names = NAMES.get(data)
-    if names:
-        ax.set_xticks(range(len(labels)), [names[label] for label in labels], rotation=45, ha="right")
+    if data in class_names.NAMES:
+        ax.set_xticks(range(len(labels)), [class_names.name(data, label) for label in labels], rotation=45, ha="right")
     elif len(labels) <= MOST_NUMBERS:
         ax.set_xticks(range(len(labels)), [str(label) for label in labels])
     else:

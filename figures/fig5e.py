@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from energylens import intensity
+from energylens import class_names, intensity
 from energylens.claims import CANNOT_TELL, Verdict, above_zero, bootstrap
 from energylens.effects import FEWEST, decided
 from energylens.plots import chains, curves
@@ -158,7 +158,7 @@ def draw(target_chains: pd.DataFrame) -> Figure:
     rows = rows[rows["label"] == label]
     done = intensity.finished(rows)
     figure, ax = plt.subplots()
-    name = chains.class_name(str(rows["data"].iloc[0]), label)
+    name = class_names.name(str(rows["data"].iloc[0]), label)
     curves.mean_and_band(ax, done, "step", "joint_energy", f"{name}, the target", TARGET)
     ax.lines[0].set(linewidth=1.6, zorder=3)
     level = float(done["reference"].iloc[0])
@@ -179,7 +179,7 @@ def _others(ax: Axes, done: pd.DataFrame, label: int) -> None:
         return
     data = str(done["data"].iloc[0])
     for colour, (k, course) in zip(COLOURS, found.items(), strict=False):
-        ax.plot(course.index, course, color=colour, label=chains.class_name(data, int(k)))
+        ax.plot(course.index, course, color=colour, label=class_names.name(data, int(k)))
 
 
 def _title(rows: pd.DataFrame, name: str) -> str:

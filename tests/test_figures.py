@@ -12,6 +12,7 @@ from energylens import paths
 from energylens.attacks import PGD, Attack
 from energylens.claims import Verdict
 from energylens.from_runs import OfTrainings
+from energylens.generate import Generation, Method, Scored
 from energylens.plots import style, violins
 from energylens.recipe import Recipe, recipes
 from energylens.train.objectives import OBJECTIVES
@@ -33,8 +34,6 @@ def test_every_figure_declares_its_interface(name):
 
 @pytest.mark.parametrize("name", paths.names("analyses"))
 def test_every_analysis_has_recipes_that_name_real_things(name):
-    from energylens import references
-
     found = recipes(name)
     assert {"demo", "paper"} <= set(found)
     for recipe in found.values():
@@ -42,11 +41,17 @@ def test_every_analysis_has_recipes_that_name_real_things(name):
             for run in (run for one in recipe.trainings for run in one.runs(Path("runs"))):
                 assert run.objective in OBJECTIVES
             continue
-        assert isinstance(recipe, Recipe)
-        assert all(isinstance(attack, Attack) for attack in recipe.attacks)
-        assert len({attack.name for attack in recipe.attacks}) == len(recipe.attacks)
-        names = [references.named(reference)[0] for reference in recipe.models]
-        assert len(set(names)) == len(names)
+        for part in recipe.parts if isinstance(recipe, Scored) else (recipe,):
+            if isinstance(part, Generation):
+                assert all(isinstance(method, Method) for method in part.methods)
+            else:
+                assert isinstance(part, Recipe)
+                assert all(isinstance(attack, Attack) for attack in part.attacks)
+            models, methods = part.names
+            assert len(set(models)) == len(part.models)
+            assert len(set(methods)) == len(methods)
+        if isinstance(recipe, Recipe):
+            assert len({attack.name for attack in recipe.attacks}) == len(recipe.attacks)
 
 
 def test_figure_4s_models_stand_in_the_papers_order():

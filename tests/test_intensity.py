@@ -7,7 +7,7 @@ import pytest
 from made_chains import chain, frame
 from matplotlib import rc_context
 
-from energylens import intensity, paths
+from energylens import class_names, intensity, paths
 from energylens.claims import CANNOT_TELL, FAILS, HOLDS
 from energylens.errors import UserError
 from energylens.plots import chains as shared
@@ -15,7 +15,7 @@ from energylens.plots import style
 
 figure_intensity = paths.load("figures", "intensity")
 saturates_sooner, same_step, compensated = figure_intensity.CLAIMS
-MOMENTUM, SAME, COMPENSATED = "eq7-pca", "eq7-momentum0-pca", "eq7-momentum0-step_size0.125-pca"
+MOMENTUM, SAME, COMPENSATED = "eq7-pca", "eq7-momentum0-pca", "eq7-momentum0-stepsize0.125-pca"
 
 
 def falling(start, slope):
@@ -92,9 +92,9 @@ def test_a_trainer_is_found_by_its_name_whatever_the_case(name):
     ("method", "momentum", "step_size", "rest"),
     [
         ("eq7-pca", 0.8, 0.025, "eq7-pca"),
-        ("eq7-step_size0.05-steps200-momentum0-pca-sigma0.01", 0, 0.05, "eq7-steps200-pca-sigma0.01"),
-        ("sgld-momentum0.5-step_size1e-05-random", 0.5, 1e-5, "sgld-random"),
-        ("sgld-random", math.nan, math.nan, "sgld-random"),
+        ("eq7-stepsize0.05-steps200-momentum0-pca-sigma0.01", 0, 0.05, "eq7-steps200-pca-sigma0.01"),
+        ("sgld-momentum0.5-stepsize1e-05-random", 0.5, 1e-5, "sgld-random"),
+        ("sgld-random", 0.0, 0.5, "sgld-random"),
     ],
 )
 def test_a_methods_name_tells_its_momentum_and_step_size(method, momentum, step_size, rest):
@@ -221,4 +221,4 @@ def test_networks_without_a_trainers_name_have_colours_of_their_own():
     assert found["sat"] == "#7b4fa3"
     assert len(set(found.values())) == 3
     assert [shared.shown(name) for name in ("demo:weat-adv", "standard-10")] == ["WEAT_ADV", "standard-10"]
-    assert (shared.class_name("cifar10", 7), shared.class_name("digits", 7)) == ("horse", "7")
+    assert (class_names.name("cifar10", 7), class_names.name("digits", 7)) == ("horse", "7")

@@ -8,17 +8,8 @@ from energylens.errors import UserError, many
 from energylens.intensity import finished, lost, number, objective
 from energylens.plots import methods
 
-NAMES = {
-    "cifar10": ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
-}
 OTHERS = ("#7f7f7f", "#17becf", "#e377c2", "#bcbd22", "#393b79", "#8c6d31")
 """of networks whose names tell no trainer, in turn"""
-
-
-def class_name(data: str, label: int) -> str:
-    """Its name where it is known, its number elsewhere."""
-    names = NAMES.get(data.partition(":")[0], ())
-    return names[label] if label < len(names) else str(label)
 
 
 def shown(name: str) -> str:

@@ -71,6 +71,8 @@ def better(claim: str, frame: pd.DataFrame, choose: Choose, measure: str = "fid"
     if not told:
         return Verdict(claim, CANNOT_TELL, detail=detail)
     least = min(told, key=lambda one: one.number)
+    if below and made > 1:
+        detail += f"; the interval in front is that of {made} comparisons at once"
     used = pd.concat([side for pair in pairs for side in (pair.ours, pair.theirs)])
     n = int(used[measure].notna().groupby(level=0).first().sum())
     return Verdict(claim, outcome, least.number, (least.low, least.high), n, detail)

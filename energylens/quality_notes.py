@@ -5,16 +5,22 @@ from collections.abc import Iterator
 import pandas as pd
 
 from energylens import scores
-from energylens.quality_rows import INCEPTION, MEASURES, blocks, count
+from energylens.quality_rows import MEASURES, blocks, count
 
-FEW = "it takes more images than were scored, or they gave no finite number"
+FEW = "it takes {} finite images at least"
 REASONS = {
-    "lpips": "its backbone was not at hand, or images and real ones do not pair",
-    "intended": "it takes a feature network that classifies the data",
-    "svm": "it is fitted to small sets of real images alone",
+    "is_mean": FEW.format(10),
+    "fid": FEW.format(2),
+    "kid": FEW.format(2),
+    "kid_paper": FEW.format(10),
+    "precision": FEW.format(4),
+    "recall": FEW.format(4),
+    "lpips": "AlexNet cannot read such images or was not at hand, and the feature network does not do in its place",
+    "nearest": FEW.format(1),
+    "intended": "the feature network has other classes than the data",
+    "svm": "an SVM is fitted to at most 5,000 real images of at most 1,024 values",
 }
-"""measure -> why it may be missing; FEW for the others"""
-OF_INCEPTION = {"intended": "Inception's classes are not those of the data"}
+"""measure -> why it may be missing"""
 
 
 def told(of_rows: pd.DataFrame, measures: tuple[str, ...]) -> list[str]:
@@ -43,13 +49,13 @@ def _reading(of_rows: pd.DataFrame, measures: tuple[str, ...]) -> Iterator[str]:
         )
     if "nearest" in measures:
         yield (
-            "Nearest / real: mean L2 distance in pixels of an image to the nearest training image, and the same of "
-            "real images; far below the latter, images are remembered. Intended, SVM: percent that the feature network "
-            "or an SVM fitted to real images takes for the class wanted."
+            "Nearest / real: mean L2 distance, pixels in [0, 1], to the nearest training image, and the same from "
+            "training images to another one; images far below that are remembered. Intended, SVM: percent that the "
+            "feature network, or an SVM fitted to real images, takes for the class wanted."
         )
-    backbones = of_rows["lpips_space"].dropna().unique()
-    if "lpips" in measures and len(backbones):
-        yield f"LPIPS with {', '.join(map(str, backbones))}."
+    if "lpips" in measures:
+        for title, block in blocks(of_rows[of_rows["lpips_space"].notna()]):
+            yield f"LPIPS, {title}: in the layers of {', '.join(map(str, block['lpips_space'].unique()))}."
     if any(block["n"].nunique() > 1 for _, block in blocks(of_rows)):
         yield "Rows of a block differ in how many images were scored; fewer images raise FID."
 
@@ -57,10 +63,8 @@ def _reading(of_rows: pd.DataFrame, measures: tuple[str, ...]) -> Iterator[str]:
 def _missing(of_rows: pd.DataFrame, measures: tuple[str, ...]) -> Iterator[str]:
     """`No score on digits:train, features of inception: intended (...); KID of SAT, eq7-pca (...).`."""
     for title, block in blocks(of_rows):
-        inception = block["space"].iloc[0] == INCEPTION
-        reasons = REASONS | (OF_INCEPTION if inception else {})
         parts = [
-            f"{MEASURES[measure].partition(' (')[0]}{whose} ({reasons.get(measure, FEW)})"
+            f"{MEASURES[measure].partition(' (')[0]}{whose} ({REASONS[measure]})"
             for measure in measures
             for whose in _whose(block, measure)
         ]

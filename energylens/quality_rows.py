@@ -35,9 +35,10 @@ def rows(frame: pd.DataFrame) -> pd.DataFrame:
         `method` without its seed, and beside them `sampler` (`eq7-steps200`), `preset` (`eq7`), `start` (`pca`),
         `network` (the hash of its weights, its name where there is none) and `label` (`SAT, eq7-pca`).
     """
-    made = frame.assign(**{name: frame[name].astype(str) for name in ("model", "method", "data", "space")})
-    made["method"] = made["method"].str.replace(r"-seed\d+$", "", regex=True)
     numbers = [*MEASURES, *WITHIN.values(), *COUNTS]
+    made = frame.reindex(columns=list(dict.fromkeys([*frame, *numbers, "lpips_space"])))
+    made = made.assign(**{name: made[name].astype(str) for name in ("model", "method", "data", "space")})
+    made["method"] = made["method"].str.replace(r"-seed\d+$", "", regex=True)
     made[numbers] = made[numbers].astype(float)
     made[list(PERCENT)] *= 100
     split = made["split"].fillna("").astype(str)
@@ -65,9 +66,14 @@ def count(numbers: pd.Series) -> str:
     return low if low == high else f"{low} to {high}"
 
 
+def of_inception(block: pd.DataFrame) -> bool:
+    """Whether a block's features are Inception's, from whichever file its weights are."""
+    return str(block["space"].iloc[0]).partition(" (")[0] == INCEPTION
+
+
 def family(model: str) -> str:
-    """The first word of a model's name, in small letters: `sat` of `SAT L2`, `standard` of `standard-14`."""
-    return re.split(r"[ _,-]", model.strip().lower())[0]
+    """The first word of a model's name, in small letters: `sat` of `SAT L2` and `Ours SAT`."""
+    return re.split(r"[ _,-]", model.strip().lower().removeprefix("ours "))[0]
 
 
 def is_standard(model: str) -> bool:

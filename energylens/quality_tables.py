@@ -12,7 +12,7 @@ import pandas as pd
 
 from energylens.accuracy_tables import ABSENT, FINE
 from energylens.quality_notes import told
-from energylens.quality_rows import INCEPTION, MEASURES, PERCENT, WITHIN, blocks, count, rows
+from energylens.quality_rows import INCEPTION, MEASURES, PERCENT, WITHIN, blocks, count, of_inception, rows
 from energylens.tabulated import Tabulated
 
 PAPERS_N = 50_000
@@ -94,15 +94,16 @@ def tabulated(frame: pd.DataFrame, layout: Layout) -> Tabulated:
 
 def _compares(block: pd.DataFrame) -> bool:
     """Whether a block is of the features and data that the published numbers are of."""
-    return block["space"].iloc[0] == INCEPTION and block["data"].iloc[0] in PUBLISHED_DATA
+    return of_inception(block) and block["data"].iloc[0] in PUBLISHED_DATA
 
 
 def _beside(scored: pd.DataFrame, layout: Layout) -> dict[str, Published]:
     """Row -> what is published of it: of ours where they fit, then of the others under the paper's names."""
-    ours = scored[(scored["space"] == INCEPTION) & scored["data"].isin(PUBLISHED_DATA)].drop_duplicates("label")
+    comparable = [block.drop_duplicates("label") for _, block in blocks(scored) if _compares(block)]
     fitting = {
         str(row["label"]): (name, one)
-        for _, row in ours.iterrows()
+        for block in comparable
+        for _, row in block.iterrows()
         for name, one in layout.published.items()
         if one.fits(row)
     }

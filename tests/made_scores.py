@@ -39,3 +39,9 @@ def published(model: str, method: str, **columns) -> pd.DataFrame:
     """Rows in the feature space and on the data of the published numbers, without what Inception cannot give."""
     more = {"space": "inception", "data": "cifar10", "real": 50_000, "intended": None, "svm": None}
     return scores(model, method, **(more | columns))
+
+
+def judged(claim, *rows: pd.DataFrame) -> tuple[str, float, int]:
+    """A claim's outcome, number and n on these rows."""
+    verdict = claim(frame(*rows))
+    return verdict.outcome, round(verdict.number, 3), verdict.n

@@ -96,7 +96,7 @@ def pca_start_ends_nearer(starts: pd.DataFrame) -> Verdict:
 def momentum_ends_smoother(starts: pd.DataFrame) -> Verdict:
     """Roughness of the last images, plain SGLD minus eq. (7), from the same start.
 
-    Decided as the claims above.
+    Decided as the claims above. A chain that has hardly left a smooth start is smooth, so SGLD that is slow may win.
     """
     claim = "eq. (7) beats plain SGLD from the same start: its images end less rough"
     return _less(claim, starts, with_momentum, "roughness", "eq. (7) and plain SGLD from one start")

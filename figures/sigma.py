@@ -48,7 +48,7 @@ def wider_starts_give_more_variety(sigma_grid: pd.DataFrame) -> Verdict:
     """Mean L2 distance of two images of one class and retained variance, largest sigma minus smallest.
 
     Of chains that both have. Holds (fails) when the whole 95 % interval lies above (below) 0, by a bootstrap over
-    chains that pairs no chain with itself; it takes 20 chains.
+    chains that pairs no chain with itself, whose interval is rather too wide than too narrow; it takes 20 chains.
     """
     claim = "the wider the start, the more its images differ"
     rows = finals(sigma_grid)

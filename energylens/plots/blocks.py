@@ -142,7 +142,9 @@ def _fit(count: int, image: int, block: tuple[int, int], room: int, across: int 
 
 
 def _width(text: str, points: float) -> float:
-    return TextPath((0, 0), text, size=points).get_extents().width * DOTS / 72 if text else 0
+    """Of its letters' outlines, with the points that bend them, which lie outside by a hair."""
+    outline = TextPath((0, 0), text, size=points).vertices if text.strip() else np.zeros((1, 2))
+    return float(np.ptp(outline[:, 0])) * DOTS / 72
 
 
 def _text_height(lines: int, points: float) -> int:

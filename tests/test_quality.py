@@ -176,6 +176,13 @@ def test_a_network_does_not_judge_its_own_images():
     )
 
 
+def test_arrays_may_be_read_only():
+    made, labels = noise(4).numpy(), np.zeros(4, int)
+    made.setflags(write=False)
+    labels.setflags(write=False)
+    assert measure(made[::-1], labels, real(noise(6)), models.give("locked", Body()))["n"] == 4
+
+
 @pytest.mark.parametrize(
     ("images", "labels", "told"),
     [
@@ -190,7 +197,8 @@ def test_a_network_does_not_judge_its_own_images():
             "images to score are [1, 8, 8], those of made:train [3, 8, 8]; take the same size",
         ),
         (noise(2), [0], "labels are int64 of shape [1] for 2 images; give class indices"),
-        (noise(2), [0.0, 1.0], "labels are float32 of shape [2] for 2 images; give class indices"),
+        (noise(2), [0.0, 1.0], "labels are float64 of shape [2] for 2 images; give class indices"),
+        (noise(2), ["cat", "dog"], "labels are an array of <U3; give numbers"),
         (noise(2), [0, 7], "label 7 of the images is no class of made:train (0 to 2); take the set of its classes"),
         (noise(2), [0, -1], "label -1 of the images is no class of made:train (0 to 2); take the set of its classes"),
     ],

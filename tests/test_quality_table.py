@@ -1,5 +1,8 @@
 """The table of scores: rows that stay, what replaces them, and other files."""
 
+import subprocess
+import sys
+
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -61,3 +64,8 @@ def test_text_names_images_and_space_above_the_scores():
         "images  IS  FID  KID  KID paper  precision  recall  LPIPS  nearest  intended  SVM",
         "a        -    -    -          -          -       -      -        -         -    -",
     ]
+
+
+def test_the_table_is_read_without_torch():
+    code = "import sys; from energylens.quality import board, measure, table; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

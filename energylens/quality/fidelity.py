@@ -80,7 +80,7 @@ def _settings(made: Images, real: Images, space: Space, device: str, batch: int)
         "isc_splits": SPLITS,
         "kid_subsets": SUBSETS,
         "prc_neighborhood": NEIGHBOURS,
-        "prc_batch_size": 2000,  # 50,000 distances each are 400 MB
+        "prc_batch_size": 500,  # 50,000 distances each are 100 MB
         "save_cpu_ram": True,
         "verbose": False,
     }

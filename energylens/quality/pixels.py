@@ -56,7 +56,7 @@ def checked(images: Any, labels: Any, real: Data) -> Images:
     Raises:
         UserError: no uint8, of another shape than the real ones, or labels that are none of theirs.
     """
-    images, labels = torch.as_tensor(images), torch.as_tensor(labels)
+    images, labels = _tensor(images, "images to score"), _tensor(labels, "labels")
     name, shape, known = f"{real.name}:{real.split}", list(real.images.shape[1:]), int(real.labels.max())
     if images.dtype != torch.uint8:
         kind = str(images.dtype).removeprefix("torch.")
@@ -74,6 +74,16 @@ def checked(images: Any, labels: Any, real: Data) -> Images:
             f"label {wrong} of the images is no class of {name} (0 to {known}); take the set of its classes"
         )
     return Images(images.cpu(), labels.cpu().long())
+
+
+def _tensor(given: Any, what: str) -> Tensor:
+    """Also of an array that is read-only, or runs backwards."""
+    if isinstance(given, Tensor):
+        return given
+    array = np.require(given, requirements=("C", "W"))
+    if array.dtype.kind not in "buif":
+        raise UserError(f"{what} are an array of {array.dtype}; give numbers")
+    return torch.from_numpy(array)
 
 
 def nearest(made: Images, real: Images, device: str = "cpu") -> float:

@@ -165,10 +165,12 @@ def test_features_of_one_file_of_weights_are_not_taken_for_anothers(tmp_path, mo
     changed["Conv2d_2a_3x3.conv.weight"] *= -1
     torch.save(changed, tmp_path / "other.pth")
     made, known = pixels.Images(noise(4, (1, 8, 8)), torch.zeros(4)), pixels.of(real(noise(6, (1, 8, 8), 1)))
-    first, second = (
-        fidelity.scores(made, known, dataclasses.replace(opened("inception", real(noise(2)), path), layer="64"))
-        for path in (file, tmp_path / "other.pth")
-    )
-    again = fidelity.scores(made, known, dataclasses.replace(opened("inception", real(noise(2)), file), layer="64"))
-    assert first["fid"] != pytest.approx(second["fid"], rel=0.01)
-    assert again == first
+
+    def fid(path, home) -> float:
+        monkeypatch.setenv("ENERGYLENS_HOME", str(tmp_path / home))
+        space = dataclasses.replace(opened("inception", real(noise(2)), path), layer="64")
+        return fidelity.scores(made, known, space)["fid"]
+
+    first, other = fid(file, "home"), fid(tmp_path / "other.pth", "home")
+    assert other == fid(tmp_path / "other.pth", "fresh")
+    assert other != pytest.approx(first, rel=0.01)

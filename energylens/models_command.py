@@ -123,7 +123,7 @@ def unbundle(
 
 @app.command()
 def zoo(out: Annotated[Path, typer.Option(help="Folder of the networks.")]) -> None:
-    """Train the demo zoo again, all of it, in a minute or two."""
+    """Train the demo zoo again, all of it, in two or three minutes."""
     from energylens.train.zoo import build
 
     build(out)

@@ -36,7 +36,7 @@ def robust(name: str, eps: float) -> int:
 
 def test_robust_networks_stand_30_points_above_the_standard_one():
     standard = robust("standard-6", 0.2)
-    for name in ("sat", "trades", "weat-nat", "weat-adv"):
+    for name in ("sat", "trades", "weat-nat", "weat-adv", "jeat"):
         correct = robust(name, files.metadata(models.demo(name))["eps"])
         assert correct - standard >= 150, (name, correct, wilson(correct, 500))
         assert wilson(correct, 500)[0] > wilson(standard, 500)[1] + 0.25, name

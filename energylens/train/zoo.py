@@ -17,12 +17,14 @@ from energylens.train.select import accuracies
 from energylens.train.settings import recipe
 
 FULL = recipe("demo", "sat", "digits", seed=0)
+JEAT = recipe("demo", "jeat", "digits", seed=0)
 HALF, STANDARD = dataclasses.replace(FULL, eps=0.1, epochs=16), dataclasses.replace(FULL, epochs=12)
 ZOO = {
     "sat": ("sat", 6, FULL),
     "trades": ("trades", 6, FULL),
     "weat-nat": ("weat-nat", 6, FULL),
     "weat-adv": ("weat-adv", 6, FULL),
+    "jeat": ("jeat", 6, JEAT),
     "sat-half": ("sat", 6, HALF),
     "standard-14": ("standard", 14, STANDARD),
     "standard-10": ("standard", 10, STANDARD),

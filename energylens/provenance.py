@@ -19,6 +19,8 @@ def settings(attack: Attack | None) -> dict[str, Any] | None:
     chosen = {name: value for name, value in attack.facts.items() if value is not None}
     if hasattr(attack, "step"):
         chosen["step_size"] = attack.step  # left out or spelled out, it is one attack
+    if attack.radius != attack.eps:
+        chosen["radius"] = attack.radius  # in which its points are checked to lie
     return {"class": type(attack).__name__, "version": attack.version, **chosen}
 
 

@@ -103,8 +103,9 @@ def check_points(x_adv: Tensor, delta: Tensor, attack: Attack) -> None:
         UserError: the attack left the ball or the range.
     """
     reach = float(BALLS[attack.norm].norm(delta.double()).nan_to_num(0).max())
-    if attack.eps is not None and reach > attack.eps * (1 + 2e-6) + TOLERANCE:
-        raise UserError(f"attack {attack.name} left its ball: {attack.norm} distance {reach:.6f}, eps {attack.eps:.6f}")
+    if attack.radius is not None and reach > attack.radius * (1 + 2e-6) + TOLERANCE:
+        left = f"{attack.norm} distance {reach:.6f}, eps {attack.radius:.6f}"
+        raise UserError(f"attack {attack.name} left its ball: {left}")
     if ((x_adv < 0) | (x_adv > 1)).any():
         raise UserError(f"attack {attack.name} left [0, 1]: pixels from {x_adv.min():.4f} to {x_adv.max():.4f}")
 

@@ -153,7 +153,8 @@ class Shard:
             self.pieces.append({name: rows[name] for name in row_checks.HELD})
         else:
             settings = said.settings or {}
-            found += row_checks.outside(rows, settings.get("eps"), settings.get("norm", "linf"))
+            radius = settings.get("radius", settings.get("eps"))
+            found += row_checks.outside(rows, radius, settings.get("norm", "linf"))
             found += self.natural.differ(rows)
         for what, wrong in found:
             self._note(what, wrong, rows)

@@ -18,10 +18,11 @@ from energylens.attacks.hepgd import HEPGD as HEPGD
 from energylens.attacks.own import Own as Own
 from energylens.attacks.own import load
 from energylens.attacks.pgd import PGD as PGD
+from energylens.attacks.ray import Ray as Ray
 from energylens.attacks.square import Square as Square
 from energylens.errors import UserError, unknown
 
-CLASSES: tuple[type[Attack], ...] = (PGD, FGSM, APGD, FAB, Square, CW, HEPGD, AutoAttack)
+CLASSES: tuple[type[Attack], ...] = (PGD, FGSM, APGD, FAB, Square, CW, HEPGD, AutoAttack, Ray)
 ATTACKS: dict[str, Attack] = {name: kind(**settings) for kind in CLASSES for name, settings in kind.KINDS.items()}
 
 REMEDIES = {
@@ -89,4 +90,4 @@ def title(name: str) -> str:
 
 def label(base: str) -> str:
     """One of ATTACKS as it is written in text: `apgd-ce` is `APGD-CE`, `square-t` is `Square-T`."""
-    return base.upper().replace("SQUARE", "Square").replace("AUTOATTACK", "AutoAttack")
+    return base.upper().replace("SQUARE", "Square").replace("AUTOATTACK", "AutoAttack").replace("RAY", "Ray")

@@ -40,6 +40,11 @@ class Attack:
         return None
 
     @property
+    def radius(self) -> float | None:
+        """How far from the image its points may lie: eps, where it has no way to leave that ball."""
+        return self.eps
+
+    @property
     def norm(self) -> str:
         """Of its ball, or of the distance that it keeps small."""
         return "l2"

@@ -111,7 +111,7 @@ def job(name: str, scale: str, choice: Choice, formats: list[str] | None) -> Job
         raise UserError(f"{name} shows one network; give one --models")
     needs = {need: shipped(need, scale).override(**dataclasses.asdict(choice)) for need in module.NEEDS}
     usual: tuple[str, ...] = getattr(module, "FORMATS", USUAL)
-    return Job(name, module, needs, tuple(formats or usual))
+    return Job(paths.spelt("figures", name), module, needs, tuple(formats or usual))
 
 
 def _note(about: dict[str, Any], path: Path) -> Path:

@@ -25,7 +25,12 @@ def shipped(kind: str) -> Path:
 
 def names(kind: str) -> list[str]:
     """The names of all shipped analyses or figures."""
-    return sorted(path.stem for path in shipped(kind).glob("*.py") if not path.stem.startswith("_"))
+    return sorted(spelt(kind, path.stem) for path in shipped(kind).glob("*.py") if not path.stem.startswith("_"))
+
+
+def spelt(kind: str, name: str) -> str:
+    """A name as `names` has it: figures have hyphens where their files have underscores; `jeat_flatness` will do."""
+    return name.replace("_", "-") if kind == "figures" else name
 
 
 def load(kind: str, name: str) -> ModuleType:
@@ -34,10 +39,10 @@ def load(kind: str, name: str) -> ModuleType:
     Raises:
         UserError: there is none.
     """
-    if name not in names(kind):
+    if spelt(kind, name) not in names(kind):
         singular = {"analyses": "analysis", "figures": "figure"}[kind]
         raise unknown(singular, name, names(kind))
-    return python_file(shipped(kind) / f"{name}.py")
+    return python_file(shipped(kind) / f"{name.replace('-', '_')}.py")
 
 
 @contextmanager

@@ -9,7 +9,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from energylens import cli, command, paths
+from energylens import cli, command, draw, paths
+from energylens.errors import UserError
+from energylens.options import Choice
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -59,6 +61,16 @@ def test_shipped_names():
     assert "fig4" in paths.names("figures")
     assert "delta_energy" in paths.names("analyses")
     assert paths.shipped("figures") == ROOT / "figures"
+
+
+def test_figures_have_hyphens_where_their_files_have_underscores():
+    assert "jeat-flatness" in paths.names("figures")
+    assert "jeat_flatness" not in paths.names("figures")
+    assert paths.load("figures", "jeat_flatness") is paths.load("figures", "jeat-flatness")
+    assert draw.job("jeat_flatness", "demo", Choice(), None).name == "jeat-flatness"
+    assert "delta_energy" in paths.names("analyses")
+    with pytest.raises(UserError, match="unknown analysis 'delta-energy'; did you mean 'delta_energy'"):
+        paths.load("analyses", "delta-energy")
 
 
 def blocks(language: str, path: Path = README) -> list[str]:

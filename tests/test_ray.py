@@ -105,7 +105,7 @@ def test_a_table_of_rays_is_what_was_asked_for_and_passes_verify(tmp_path, recor
     rays = tuple(Ray(0.2, direction, times=2, steps=4) for direction in ("random", "fgsm", "pgd"))
     recipe = Recipe(("demo:sat",), "digits:test", rays, samples=6, record=record)
     measure.run(recipe, "test", Place(tables=tmp_path), say=str)
-    made = table.open(tmp_path / "test" / record)
+    made = table.open(tmp_path / "test" / record, samples=6)
     walked = made[made["attack"] != "natural"]
     assert (walked["eps"] == 0.2).all()
     assert walked["linf"].max() == pytest.approx(0.4)

@@ -44,7 +44,7 @@ def lines(flatness: pd.DataFrame) -> pd.DataFrame:
     read = {name: ray.settings(str(name)) for name in rows["attack"].unique()}
     steps = rows.groupby("attack", observed=True)["step"].max()
     share = rows["step"] / rows["attack"].map(steps).astype(float)
-    spread = _spread(rows)
+    spread = _levels(rows)["std"]
     made = rows.assign(
         direction=[read[name][0] for name in rows["attack"]],
         r=share * [read[name][1] for name in rows["attack"]],
@@ -53,9 +53,10 @@ def lines(flatness: pd.DataFrame) -> pd.DataFrame:
     return made.assign(spreads=made["rise"] / made["model"].map(spread).astype(float))
 
 
-def _spread(rows: pd.DataFrame) -> pd.Series:
-    """Standard deviation of each network's E(x) over images."""
-    return rows[rows["step"] == 0].groupby("model", observed=True)["energy_natural"].std()
+def _levels(rows: pd.DataFrame) -> pd.DataFrame:
+    """`mean` and `std` of each network's E(x) over the images, nats; the latter is its spread."""
+    images = rows.drop_duplicates(["model", "sample"])
+    return images.groupby("model", observed=True)["energy_natural"].agg(["mean", "std"])
 
 
 class AtEps:
@@ -188,7 +189,7 @@ def draw(flatness: pd.DataFrame) -> Figure:
         axes[0, column].set_title(TITLES[direction])
         axes[1, column].set_xlabel(f"$r$ / eps (eps = {style.radius(float(made['eps'].iloc[0]))})")
     axes[0, 0].set_ylabel(r"$E_\theta(x + r u) - E_\theta(x)$ [nats]")
-    axes[1, 0].set_ylabel("the same [spreads of $E_\\theta(x)$]")
+    axes[1, 0].set_ylabel("the same [spreads]")
     _legend(figure, axes[0, 0], made)
     return figure
 
@@ -203,13 +204,12 @@ def _panel(ax, rows: pd.DataFrame, values: str) -> None:
 
 def _legend(figure: Figure, ax, made: pd.DataFrame) -> None:
     """Networks with the mean and spread of their E(x), and over how many images."""
-    level = made[made["step"] == 0].groupby("model", observed=True)["energy_natural"].agg(["mean", "std"])
     handles, names = ax.get_legend_handles_labels()
     told = [
         f"{name}: {mean:.2f} ± {std:.2f}".replace("-", "−")
-        for name, (mean, std) in zip(names, level.to_numpy(), strict=True)
+        for name, (mean, std) in zip(names, _levels(made).to_numpy(), strict=True)
     ]
     first = made.iloc[0]
     images = f"{made['sample'].nunique():,} images of {first['data']}:{first['split']}".replace("$", r"\$")
     title = rf"mean $E_\theta(x)$ ± its spread over {images} [nats]"
-    figure.legend(handles, told, title=title, title_fontsize=6, loc="outside upper center", ncols=min(5, len(told)))
+    figure.legend(handles, told, title=title, title_fontsize=6, loc="outside upper center", ncols=min(3, len(told)))

@@ -1,7 +1,7 @@
 """Energies of natural and PGD-20 images for one network after another; feeds figure 4.
 
 The paper does not name Figure 4's attack; PGD-20 on CE with step eps/4 is our choice. DEMO takes the
-whole demo zoo; PAPER takes the paper's eight models in the paper's order.
+demo zoo without JEAT; PAPER takes the paper's eight models in the paper's order.
 """
 
 from energylens.attacks import PGD

@@ -20,7 +20,7 @@ STEPS = np.arange(9)
 
 
 def table(slopes: dict, scale: dict | None = None, noise: float = 0.0, n: int = N) -> pd.DataFrame:
-    """E(x) has mean -5 and spread `scale`; E(x + r u) - E(x) = scale slope r/eps, in all directions or by name of each."""
+    """E(x) has mean -5 and spread `scale`; E(x + r u) - E(x) = scale slope r/eps, in all directions or in each."""
     frames, right = [], np.zeros(n, int)
     for place, (model, slope) in enumerate(slopes.items()):
         size = (scale or {}).get(model, 1.0)

@@ -25,7 +25,7 @@ def test_the_command_lists_them_as_text_csv_and_json(capsys):
     assert run(*chosen, "--format", "json") == 0
     assert json.loads(capsys.readouterr().out)[0]["link"].startswith("https://")
     assert run("list", "--data", "Digits") == 0
-    assert "8 models; write a model as demo:" in capsys.readouterr().out
+    assert "9 models; write a model as demo:" in capsys.readouterr().out
     assert run("list", "--data", "digits", "--norm", "Linf") == 2
     assert "leave out the other conditions" in capsys.readouterr().err
 

@@ -122,7 +122,7 @@ def truncated(tmp_path) -> bytes:
 @pytest.mark.parametrize(
     ("make", "text"),
     [
-        (lambda tmp: "demo:trade", "unknown demo network 'trade'; did you mean 'trades'? available: sat"),
+        (lambda tmp: "demo:trade", "unknown demo network 'trade'; did you mean 'trades'? available: jeat, sat"),
         (lambda tmp: "nonsense", "'nonsense' is no model reference; write demo:NAME"),
         (lambda tmp: "no.such.module:net", "cannot import 'no.such.module' of model no.such.module:net"),
         (lambda tmp: "json:lods", "unknown function in json 'lods'; did you mean 'loads'?"),

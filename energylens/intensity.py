@@ -142,20 +142,20 @@ def driven(chains: pd.DataFrame) -> str:
     return next((name for name in names if setting(name).momentum > 0), names[0])
 
 
-def plain(chains: pd.DataFrame, compensated: bool) -> str | None:
-    """The method like `driven` but without momentum, if the frame has it.
+def rivals(chains: pd.DataFrame, compensated: bool) -> tuple[str, str] | None:
+    """The first method with momentum, and the same method without it; None if the frame has no such two.
 
     Args:
         chains: the frame.
-        compensated: whether its step size is that of `driven` divided by 1 - momentum, the step that a constant
-            gradient makes with momentum in the end, or the same.
+        compensated: whether plain SGLD's step size is that of momentum divided by 1 - momentum, the step that a
+            constant gradient makes with momentum in the end, or the same.
     """
-    with_momentum = setting(driven(chains))
-    if not 0 < with_momentum.momentum < 1:
-        return None
-    step = with_momentum.step_size / ((1 - with_momentum.momentum) if compensated else 1)
-    for name in chains["method"].unique():
-        other = setting(str(name))
-        if other.momentum == 0 and other.rest == with_momentum.rest and math.isclose(other.step_size, step):
-            return str(name)
+    found = {str(name): setting(str(name)) for name in chains["method"].unique()}
+    for name, one in found.items():
+        if not 0 < one.momentum < 1:
+            continue
+        step = one.step_size / ((1 - one.momentum) if compensated else 1)
+        for rival, other in found.items():
+            if other.momentum == 0 and other.rest == one.rest and math.isclose(other.step_size, step):
+                return name, rival
     return None

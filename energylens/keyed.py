@@ -12,6 +12,8 @@ START = TARGETS + 1
 """where a chain starts"""
 STEP = TARGETS + 2
 """the noise of a chain's steps"""
+SIGNS = 3 << 30
+"""the direction of a random ray"""
 
 
 def rng(seed: int, stream: int, index: int) -> np.random.Generator:

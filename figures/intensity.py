@@ -83,9 +83,11 @@ def _with_lost(detail: str, rows: pd.DataFrame) -> str:
 def _momentum_wins(compensated: bool, reading: str) -> Claim:
     def claim(intensity: pd.DataFrame) -> Verdict:
         text = f"momentum beats plain SGLD at equal steps ({reading})"
-        method, rival = measured.driven(intensity), measured.plain(intensity, compensated)
-        if rival is None:
-            return Verdict(text, CANNOT_TELL, detail=f"the table has no plain method like {method} at {reading}")
+        found = measured.rivals(intensity, compensated)
+        if found is None:
+            lacking = f"the table has no plain method like {measured.driven(intensity)} at {reading}"
+            return Verdict(text, CANNOT_TELL, detail=lacking)
+        method, rival = found
         rows = intensity[intensity["method"].isin([method, rival])]
         each = measured.of_chains(rows)
         ends = each["above"].unstack("method").reindex(columns=[method, rival])

@@ -106,9 +106,15 @@ def test_a_methods_name_tells_its_momentum_and_step_size(method, momentum, step_
 def test_plain_rivals_are_those_that_differ_in_nothing_else():
     made = frame(*(one(method=name) for name in (SAME, MOMENTUM, COMPENSATED, "eq7-momentum0-steps9-pca")))
     assert intensity.driven(made) == MOMENTUM
-    assert (intensity.plain(made, False), intensity.plain(made, True)) == (SAME, COMPENSATED)
+    assert (intensity.rivals(made, False), intensity.rivals(made, True)) == ((MOMENTUM, SAME), (MOMENTUM, COMPENSATED))
     alone = frame(one(method="sgld-random"))
-    assert (intensity.driven(alone), intensity.plain(alone, False)) == ("sgld-random", None)
+    assert (intensity.driven(alone), intensity.rivals(alone, False)) == ("sgld-random", None)
+
+
+def test_a_method_without_a_rival_is_passed_over():
+    made = frame(*(one(method=name) for name in (MOMENTUM, "eq7-random", "eq7-momentum0-random")))
+    assert intensity.driven(made) == MOMENTUM
+    assert intensity.rivals(made, False) == ("eq7-random", "eq7-momentum0-random")
 
 
 @pytest.mark.parametrize(

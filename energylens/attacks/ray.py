@@ -8,22 +8,20 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from energylens import keyed
 from energylens.attacks.attack import Attack
 from energylens.attacks.losses import ce
 from energylens.attacks.pgd import PGD
 from energylens.attacks.settings import check_choices, check_numbers
-from energylens.attacks.starts import _rng
 from energylens.errors import UserError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-_SIGNS = 3 << 30  # a stream of its own, apart from restarts and targets
-
 
 def _random(model, x: Tensor, y: Tensor, keys: list[int], ray: Ray) -> Tensor:
     """Random signs, keyed by seed and image: as long as FGSM's, in Linf and in L2."""
-    draws = [_rng(ray.seed, _SIGNS, i).integers(2, size=x.shape[1:]) for i in keys]
+    draws = [keyed.rng(ray.seed, keyed.SIGNS, i).integers(2, size=x.shape[1:]) for i in keys]
     return x.new_tensor(2 * np.stack(draws) - 1)
 
 

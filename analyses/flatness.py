@@ -14,13 +14,19 @@ def rays(eps: float) -> tuple[Ray, ...]:
 
 
 DEMO = Recipe(
-    models=("SAT=demo:sat", "TRADES=demo:trades", "WEAT=demo:weat-adv", "JEAT=demo:jeat", "standard=demo:standard-10"),
+    models=(
+        "SAT=demo:sat",
+        "TRADES=demo:trades",
+        "WEAT_ADV=demo:weat-adv",
+        "JEAT=demo:jeat",
+        "standard=demo:standard-10",
+    ),
     data="digits:test",
     attacks=rays(0.2),
     record="steps",
 )
 
-TRAINED = {"SAT": "sat", "TRADES": "trades", "WEAT": "weat-adv", "JEAT": "jeat", "standard": "standard"}
+TRAINED = {"SAT": "sat", "TRADES": "trades", "WEAT_ADV": "weat-adv", "JEAT": "jeat", "standard": "standard"}
 PAPER = Recipe(
     models=tuple(f"{name}=runs/{run}-cifar10-resnet18-1/last.safetensors" for name, run in TRAINED.items()),
     data="cifar10:test",

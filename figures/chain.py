@@ -37,7 +37,7 @@ class Column:
 
     def __init__(self, picture: Axes, plot: Axes, rows: pd.DataFrame):
         self.rows, self.picture = rows, picture
-        self.name = class_names.name(str(rows["data"].iloc[0]), int(rows["label"].iloc[0]))
+        self.name = class_names.name(str(rows["data"].iloc[0]), int(rows["label"].iloc[0])).removeprefix("class ")
         self.image: AxesImage = picture.imshow(pixels(rows["image"].iloc[0]), cmap="gray", vmin=0, vmax=255)
         picture.set_axis_off()
         plot.axhline(float(rows["reference"].iloc[0]), **LEVEL)

@@ -179,7 +179,7 @@ def _others(ax: Axes, done: pd.DataFrame, label: int) -> None:
         return
     data = str(done["data"].iloc[0])
     for colour, (k, course) in zip(COLOURS, found.items(), strict=False):
-        ax.plot(course.index, course, color=colour, label=class_names.name(data, int(k)))
+        ax.plot(course.index, course, color=colour, label=class_names.name(data, int(k)).removeprefix("class "))
 
 
 def _title(rows: pd.DataFrame, name: str) -> str:

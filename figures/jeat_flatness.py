@@ -22,7 +22,7 @@ from energylens.attacks import ray
 from energylens.claims import CANNOT_TELL, Verdict, above_zero
 from energylens.effects import FEWEST
 from energylens.errors import UserError
-from energylens.plots import curves, style
+from energylens.plots import chains, curves, style
 from energylens.table import pairs
 
 NEEDS = ("flatness",)
@@ -195,8 +195,9 @@ def draw(flatness: pd.DataFrame) -> Figure:
 
 
 def _panel(ax, rows: pd.DataFrame, values: str) -> None:
-    for place, (model, own) in enumerate(rows.groupby("model", observed=True)):
-        curves.mean_and_band(ax, own, "r", values, str(model), f"C{place}")
+    colours = chains.colours(map(str, rows["model"].unique()))
+    for model, own in rows.groupby("model", observed=True):
+        curves.mean_and_band(ax, own, "r", values, str(model), colours[str(model)])
     ax.axhline(0, color="grey", linewidth=0.5, zorder=0)
     ax.axvline(1, color="grey", linestyle="--", linewidth=0.5, zorder=0)
     ax.margins(x=0)

@@ -8,7 +8,7 @@ from energylens.errors import UserError, many
 from energylens.intensity import finished, lost, number, objective
 from energylens.plots import methods
 
-OTHERS = ("#7f7f7f", "#17becf", "#e377c2", "#bcbd22", "#393b79", "#8c6d31")
+OTHERS = ("#7f7f7f", "#e377c2", "#bcbd22", "#393b79", "#8c6d31")
 """of networks whose names tell no trainer, in turn"""
 
 

@@ -19,6 +19,7 @@ COLOURS = {
     "mail-trades": "#ff7f0e",
     "weat-nat": "#1f77b4",
     "weat-adv": "#d62728",
+    "jeat": "#17becf",
 }
 """objective -> its colour; those of Table 2a are the paper's"""
 

@@ -77,6 +77,15 @@ def split(reference: str) -> tuple[str, str]:
     return (source, last) if source and last in SPLITS else (reference, USUAL.get(reference, "test"))
 
 
+def training(reference: str) -> str:
+    """The training images of a data set, whichever split of it is named: `cifar10`, `cifar10:test` -> `cifar10:train`.
+
+    Files without splits are left as they are.
+    """
+    source, _ = split(reference)
+    return reference if source.endswith(".npz") or ".py:" in source else f"{source}:train"
+
+
 def data_name(reference: str) -> tuple[str, str]:
     """A data reference's source without its folders, and its split, as they are stored in tables."""
     source, part = split(reference)

@@ -158,7 +158,7 @@ def draw(target_chains: pd.DataFrame) -> Figure:
     rows = rows[rows["label"] == label]
     done = intensity.finished(rows)
     figure, ax = plt.subplots()
-    name = class_names.name(str(rows["data"].iloc[0]), label)
+    name = class_names.name(str(rows["data"].iloc[0]), label).removeprefix("class ")
     curves.mean_and_band(ax, done, "step", "joint_energy", f"{name}, the target", TARGET)
     ax.lines[0].set(linewidth=1.6, zorder=3)
     level = float(done["reference"].iloc[0])

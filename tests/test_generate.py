@@ -158,7 +158,7 @@ def test_a_missing_image_file_is_made_again(tmp_path):
         (["--start", "pka"], "unknown start 'pka'; did you mean 'pca'?"),
         (["--class", "10"], "class 10: digits:train has classes 0 to 9; take one of them"),
         (["--precision", "fp16"], "unknown precision 'fp16'"),
-        (["--models", "nets.py:net"], "nets.py:net is not of the demo zoo, so say its training images: --data"),
+        (["--models", "nets.py:net"], "nets.py:net is not of the demo zoo, so say its data set: --data cifar10"),
         (["--start", "pca", "--start", "pca"], "method eq7-steps6-pca is named twice; leave one out"),
         (["--models", "demo:sta"], "unknown demo network 'sta'"),
     ],
@@ -248,6 +248,8 @@ def test_a_users_choices():
     )
     assert (chosen.models, chosen.images, chosen.precision) == (("demo:trades",), 7, "bf16")
     assert [method.name for method in chosen.methods] == ["eq7-steps6-pca-seed2", "eq7-steps6-random-seed2"]
+    assert chosen.override(data="cifar10:test").data == chosen.override(data="cifar10").data == "cifar10:train"
+    assert chosen.override(data="mine.npz").data == "mine.npz"
     with pytest.raises(UserError, match=r"--eps 0.1: chains have no such thing; leave it out"):
         RECIPE.override(eps=0.1)
 

@@ -21,7 +21,8 @@ def generate(
         typer.Option("--models", help="A model reference, or NAME=REFERENCE; repeat for more. Default: demo:sat."),
     ] = None,
     data: Annotated[
-        str | None, typer.Option(help="Training images, whose classes are made, such as cifar10:train.")
+        str | None,
+        typer.Option(help="A data set, such as cifar10: images are made of the classes of its training images."),
     ] = None,
     start: Annotated[
         list[str] | None,

@@ -83,7 +83,7 @@ class Generation(Need):
         eps: float | None = None,
         shuffle_seed: int | None = None,
     ) -> Generation:
-        """The same with a user's choices; `samples` is the number of images, `seed` that of all methods.
+        """The same with a user's choices: `samples` images, `seed` for all methods, the training images of `data`.
 
         Raises:
             UserError: a choice that chains have no use for, or other models without their images.
@@ -93,8 +93,8 @@ class Generation(Need):
                 raise UserError(f"{name} {value:g}: chains have no such thing; leave it out")
         foreign = [name for name in models or () if "demo:" not in name and "demo:" in self.models[0]]
         if foreign and data is None:
-            raise UserError(f"{foreign[0]} is not of the demo zoo, so say its training images: --data cifar10:train")
-        given: dict[str, Any] = {"data": data, "images": samples, "precision": precision}
+            raise UserError(f"{foreign[0]} is not of the demo zoo, so say its data set: --data cifar10")
+        given: dict[str, Any] = {"data": data and references.training(data), "images": samples, "precision": precision}
         given["models"] = tuple(models) if models else None
         if seed is not None:
             given["methods"] = tuple(dict.fromkeys(dataclasses.replace(method, seed=seed) for method in self.methods))

@@ -52,7 +52,7 @@ class Chains:
         """Some of them, by their places among these."""
         rows = [self.rows[place] for place in places.tolist()]
         goal = None if self.goal is None else self.goal[places]
-        return Chains(rows, picked(self.x, places), picked(self.v, places), self.y[places], goal)
+        return Chains(rows, self.x.detach()[places], self.v[places], self.y[places], goal)
 
     def moved(self, noise: Noise, size: float) -> Tensor:
         """clamp(x + v + size N(0, 1), 0, 1)."""
@@ -77,11 +77,6 @@ class Batch:
             x, logits = replaced(self.x, chains.rows, x), replaced(self.logits, chains.rows, logits)
         self.x, self.logits = x, logits
         return x, logits
-
-
-def picked(x: Tensor, places: Tensor) -> Tensor:
-    """x[places] in the memory format of x, which indexing would lose."""
-    return torch.empty_like(x[: len(places)]).copy_(x.detach()[places])
 
 
 def replaced(whole: Tensor, rows: list[int], part: Tensor) -> Tensor:
@@ -131,7 +126,7 @@ def lowered(sampler: Sampler, net: Net, chains: Chains, before: Tensor, noise: N
     trying = torch.arange(len(x), device=x.device)
     for _ in range(sampler.tries - 1):
         part = chains.pick(trying)
-        after = LOSSES[sampler.loss](net(picked(x, trying)), part.y, part.goal)
+        after = LOSSES[sampler.loss](net(x[trying]), part.y, part.goal)
         trying = trying[after > before[trying]]
         if not len(trying):
             break

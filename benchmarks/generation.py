@@ -2,7 +2,7 @@
 
 All contenders start from the same noise, take the same few steps of the same network on one batch, and run in one
 process, in turns, each round beginning with another one; a ratio is the median of the rounds' own ratios. A pass
-costs the same whatever the weights are, so the CIFAR network is a fresh ResNet-18.
+costs the same whatever the weights are, so the CIFAR networks are fresh ones.
 
 - `public, with energies` and `public`: `public_sampler.py`, with and without passes for the energies of all classes.
 - `ours ..., observed`: energies of all classes at every step by `observe`; they come from the gradient's own pass.
@@ -39,6 +39,7 @@ EQ7 = SAMPLERS["eq7"]
 PUBLIC, PUBLIC_ENERGIES = "public", "public, with energies"
 FP32, BF16 = "ours fp32", "ours bf16"
 SEEN = ", observed"
+STEPS = {"resnet18": 3, "resnet20": 20, "demo:sat": 30}
 TARGETS = {FP32: 1.1, BF16: 2.0}
 """images/s of ours / public, at least; bf16's with avx512_bf16"""
 COLUMNS = {
@@ -147,10 +148,12 @@ def peak(images: int, batch: int) -> float:
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Images a second of eq7, against the released loop.")
     parser.add_argument(
-        "--networks", nargs="+", default=["resnet18", "demo:sat"], metavar="NAME", help="default: resnet18 demo:sat"
+        "--networks", nargs="+", default=list(STEPS), metavar="NAME", help=f"default: {' '.join(STEPS)}"
     )
     parser.add_argument("--batch", type=int, default=50, help="default: %(default)s")
-    parser.add_argument("--steps", type=int, default=3, help="ten times as many of a demo network (default: 3)")
+    parser.add_argument(
+        "--steps", type=int, help=f"default: {', '.join(f'{n} of {name}' for name, n in STEPS.items())}"
+    )
     parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
     parser.add_argument("--processor-time", action="store_true", help="of this process; not the wall clock's")
     parser.add_argument("--sizes", type=int, nargs="*", default=[500, 2000], help="images; default: 500 2000")
@@ -165,7 +168,7 @@ def main() -> None:
     table.header()
     clock = time.process_time if given.processor_time else time.perf_counter
     for name in given.networks:
-        steps = given.steps * (10 if name.startswith("demo:") else 1)
+        steps = given.steps or STEPS.get(name, 3)
         lines += verdicts(name, against(name, bench(name, given.batch, steps), given.rounds, clock, table))
     print("", *lines, sep="\n")
     for images in given.sizes:

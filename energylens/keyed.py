@@ -24,5 +24,5 @@ def rng(seed: int, stream: int, index: int) -> np.random.Generator:
         stream: which use of random numbers, below 2^32.
         index: the image's place in its split, or the chain's number, below 2^32.
     """
-    key = np.array([seed, (stream << 32) + index], np.uint64)  # a plain list would pass through float64
+    key = np.array([seed, (stream << 32) + int(index)], np.uint64)  # a plain list would pass through float64
     return np.random.Generator(np.random.Philox(key=key))

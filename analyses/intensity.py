@@ -11,7 +11,7 @@ from energylens.generate import EQ7, PCA, Generation, Method, Random, demo
 SAME_STEP = dataclasses.replace(EQ7, momentum=0.0)
 SAME_REACH = dataclasses.replace(EQ7, momentum=0.0, step_size=0.125)
 DEMO = Generation(
-    models=("SAT=demo:sat", "TRADES=demo:trades", "WEAT_ADV=demo:weat-adv", "standard=demo:standard-10"),
+    models=("SAT=demo:sat", "TRADES=demo:trades", "WEAT_ADV=demo:weat-adv", "standard-10=demo:standard-10"),
     data="digits:train",
     methods=(
         Method(PCA(), demo.EQ7),

@@ -12,13 +12,13 @@ DEMO = Generation(
     models=("SAT=demo:sat",),
     data="digits:train",
     methods=tuple(Method(start, demo.EQ7) for start in STARTS),
-    images=10,
+    images=40,
     classes=(1, 7),
 )
 PAPER = Generation(
     models=("Better DM=robustbench:cifar10/Linf/Wang2023Better_WRN-28-10",),
     data="cifar10:train",
     methods=tuple(Method(start, EQ7) for start in STARTS),
-    images=10,
+    images=40,
     classes=(1, 7),
 )

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from energylens import provenance, row_checks
+from energylens.compact import images_of
+from energylens.errors import UserError
 from energylens.row_checks import Columns
 from energylens.schema import CHAINS
 from energylens.shard_checks import NULLABLE, Said, Shard
@@ -35,7 +37,11 @@ def problems(points: Path, seen: Seen = lambda images, rows: None) -> Iterator[F
             yield from strangers(where, (part.path for part in found))
             if len({part.key for part in found}) > 1:
                 yield Finding(where, "files of several keys, so made with different things")
+            behind = 0
             for part in found:
+                if part.start < behind:
+                    yield Finding(part.path, "has chains of a file before it too, so readers take them twice")
+                behind = max(behind, part.stop)
                 checked = _File(part)
                 yield from (Finding(part.path, what) for what in checked.problems())
                 seen(part.stop - part.start, checked.rows)
@@ -56,6 +62,14 @@ class _File(Shard):
             yield f"its key is not that of what it was made with, {provenance.key(said.decisive)}"
         if not self.part.images.exists():
             yield f"its images, {self.part.images.name}, are gone"
+            return
+        try:
+            images = images_of(self.part)
+        except UserError as error:
+            yield str(error)
+            return
+        if images.dtype != np.uint8 or images.ndim != 4 + bool(said.decisive["frames"]):
+            yield f"{self.part.images.name} holds {images.dtype} of shape {list(images.shape)}, not uint8 images"
 
     def _rows(self, rows: Columns, logits: np.ndarray | None, said: Said) -> None:
         for what, wrong in row_checks.own(rows, row_checks.GENERATED, logits):

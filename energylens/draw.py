@@ -109,9 +109,23 @@ def job(name: str, scale: str, choice: Choice, formats: list[str] | None) -> Job
             raise unknown(f"format of {name}", suffix, known)
     if getattr(module, "ONE_NETWORK", False) and len(choice.models or ()) > 1:
         raise UserError(f"{name} shows one network; give one --models")
-    needs = {need: shipped(need, scale).override(**dataclasses.asdict(choice)) for need in module.NEEDS}
+    found = {need: shipped(need, scale) for need in module.NEEDS}
+    needs = {need: _chosen(need, found, module, choice, name) for need in found}
     usual: tuple[str, ...] = getattr(module, "FORMATS", USUAL)
     return Job(paths.spelt("figures", name), module, needs, tuple(formats or usual))
+
+
+def _chosen(name: str, found: dict[str, Need], module: ModuleType, choice: Choice, figure: str) -> Need:
+    """A table of a figure with the user's choices, but for those that are for its other tables alone."""
+    given = {option: value for option, value in dataclasses.asdict(choice).items() if value is not None}
+    spared = getattr(module, "SPARED", {}).get(name, ())
+    for option in list(given):
+        if all(option in need.UNUSED for need in found.values()):
+            if option == "features":
+                raise UserError(f"--features is for tables of scores, and {figure} has none; leave it out")
+        elif option in found[name].UNUSED:
+            del given[option]
+    return found[name].override(**{option: value for option, value in given.items() if option not in spared})
 
 
 def _note(about: dict[str, Any], path: Path) -> Path:

@@ -15,7 +15,7 @@ app = command.app()
 @options.expand
 def figure(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Figures or tables, such as fig4.")],
-    choice: options.Choice,
+    choice: options.Drawn,
     place: options.Place,
     scale: Annotated[
         str,

@@ -1,7 +1,7 @@
 """Chains of generated images in numbers: how soon pixels saturate, and E(x, y) is as low as that of real images.
 
 The paper speaks of the intensity of generated images without measuring it; these measures are ours. A frame of chains
-has one row a network, method, chain and recorded step; a pixel is saturated at exactly 0 or 1. Imports no torch.
+has one row a network, method, chain and recorded step; a pixel is saturated where it is stored as 0 or 255. No torch.
 """
 
 import math
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from energylens import method_names
 from energylens.generate.sampler import SAMPLERS
 from energylens.plots import methods
 
@@ -129,8 +130,8 @@ class Setting:
 def setting(method: str) -> Setting:
     """Momentum and step size of a method's name, such as `eq7-momentum0-stepsize0.125-pca`, or its preset's."""
     usual = SAMPLERS.get(method.partition("-")[0])
-    pattern = r"-(momentum|stepsize)(\d[\d.]*(?:e[-+]?\d+)?)"
-    named = {name: float(value) for name, value in re.findall(pattern, method)}
+    pattern = r"-(momentum|stepsize)(\d[\d._]*(?:e[-+]?\d+)?)"
+    named = {name: method_names.number(value) for name, value in re.findall(pattern, method)}
     momentum = named.get("momentum", usual.momentum if usual else math.nan)
     step_size = named.get("stepsize", usual.step_size if usual else math.nan)
     return Setting(momentum, step_size, re.sub(pattern, "", method))

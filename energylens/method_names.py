@@ -43,11 +43,11 @@ def parts(method: str) -> Parts | None:
     found = _NAME.fullmatch(method)
     if not found:
         return None
-    settings = {name: _number(value) for name, value in _SETTING.findall(found["settings"])}
+    settings = {name: number(value) for name, value in _SETTING.findall(found["settings"])}
     return Parts(found["sampler"], found["start"], settings)
 
 
-def _number(text: str) -> float:
+def number(text: str) -> float:
     """A setting as file names hold it: `0.01`, and `4_255` for 4/255."""
     over, _, under = text.partition("_")
     return float(over) / float(under or 1)

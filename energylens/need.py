@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 
@@ -25,6 +25,9 @@ class Where:
 
 class Need(ABC):
     """One table of a figure, named by its analysis."""
+
+    UNUSED: ClassVar[frozenset[str]] = frozenset({"features"})
+    """choices that mean nothing to it: other tables of the same figure may take them"""
 
     @abstractmethod
     def override(self, *args: Any, **given: Any) -> Need:

@@ -52,6 +52,19 @@ class Choice(Sample):
 
 
 @dataclass(frozen=True)
+class Drawn(Choice):
+    """The same of a figure."""
+
+    features: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--features",
+            help="Tables of scores: inception, or a network that made none of the images; repeat for more.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
 class Files:
     """Where models and images come from, and what to compute with; decides no number beyond rounding."""
 

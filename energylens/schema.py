@@ -57,9 +57,10 @@ CHAINS = pa.schema(
         *SCHEMA,
         ("step", pa.int32()),  # updates so far; 0 is the start
         ("loss", pa.float32()),  # what the chain descends
-        ("saturated", pa.float32()),  # share of pixels that are exactly 0 or 1
+        ("saturated", pa.float32()),  # share of pixels that are 0 or 255, rounded to 1/255
         ("reference", pa.float32()),  # mean E(x, y) over the training images of this class
-        ("reference_saturated", pa.float32()),  # the same of their saturated pixels
+        ("reference_spread", pa.float32()),  # standard deviation of the same
+        ("reference_saturated", pa.float32()),  # mean of their share of saturated pixels
     ]
 )
 KINDS = {"points": SCHEMA, "steps": STEPS, "epochs": EPOCHS, "chains": CHAINS}

@@ -5,9 +5,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from energylens import lock
+from energylens.aside import Move
 from energylens.atomic import make, sync
 from energylens.errors import UserError, first_line
-from energylens.plan import Move
 
 HALF_WRITTEN = (".part-*", "._images-*")
 

@@ -19,6 +19,8 @@ from energylens.plots import blocks, style
 from energylens.schema import NATURAL
 
 NEEDS = ("generators", "generator_robustness")
+SPARED = {"generator_robustness": ("samples",)}
+"""choices that are for the chains alone"""
 WIDTH = "full"
 PAPER = {  # AutoAttack accuracy in percent, linf, 8/255 (RobustBench's)
     "robustbench:cifar10/Linf/Engstrom2019Robustness": 49.25,

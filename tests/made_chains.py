@@ -53,6 +53,7 @@ def chain(
         "l2": 0.0,
         "saturated": [saturated(step) for step in steps],
         "reference": -9.0,
+        "reference_spread": 1.0,
         "reference_saturated": 0.1,
         "logits": list(f),
         "image": [None] * (len(f) - 1) + [np.full(SHAPE, 10 * label, np.uint8)],

@@ -10,9 +10,9 @@ from folders import check_equal, check_whole, hidden, points, stats
 from killing import COMMAND, EVERYTHING, RECIPE, Child, clean, typed
 
 from energylens import atomic, estimate, measure, table
+from energylens.aside import Move
 from energylens.errors import UserError
 from energylens.options import Place
-from energylens.plan import Move
 from energylens.tidy import tidy
 
 FULL = (

@@ -187,8 +187,8 @@ def test_two_processes_do_not_make_the_same_file(tmp_path, monkeypatch):
     ready = prepared(RECIPE, "t", where(tmp_path, batch=10).place)
     tasks, _ = ready.plan()
     begun = []
-    monkeypatch.setattr(run, "make", lambda ready, task, advance: begun.append(task) or ("recorder", 0.0))
-    monkeypatch.setattr(run, "write", lambda ready, task, made, say: None)
+    whole = run.make
+    monkeypatch.setattr(run, "make", lambda ready, task, advance: begun.append(task) or whole(ready, task, advance))
     taken, asked = Lock.take, []
 
     def take(lock, folder, start, stop):
@@ -258,6 +258,7 @@ def test_files_of_several_keys_are_refused(tmp_path):
     made(RECIPE, tmp_path, batch=10)
     home = tmp_path / "tables" / "t" / "chains" / "model=sat" / "attack=eq7-steps6-pca"
     last = parts(home)[-1]
-    last.path.rename(last.path.with_name(last.path.name.replace(last.key, "0" * 8)))
+    for path in (last.path, last.images):
+        path.rename(path.with_name(path.name.replace(last.key, "0" * 8)))
     with pytest.raises(UserError, match="holds shards of several keys"):
         files.find(tmp_path / "tables" / "t", "sat", "eq7-steps6-pca", 25)

@@ -11,7 +11,7 @@ from energylens.generate import batches, levels
 from energylens.generate.levels import Levels
 from energylens.generate.recorder import Recorder
 
-LEVELS = Levels(torch.tensor([-1.0, -2.0]), torch.tensor([0.25, 0.5]))
+LEVELS = Levels(torch.tensor([-1.0, -2.0]), torch.tensor([0.5, 3.0]), torch.tensor([0.25, 0.5]))
 START = torch.tensor([[[[0.5, 0.5], [0.0, 1.0]]], [[[0.2, 0.2], [0.2, 0.2]]]])
 LOGITS = torch.tensor([[0.0, math.log(3)], [2.0, 2.0]])
 
@@ -30,7 +30,7 @@ def recorder(loss="joint", every=0, frames=False, exact=True):
 def told(seen, steps, x=START):
     for step in range(steps + 1):
         seen(step, x + 0.1 * step * (x == 0.2), LOGITS)
-    return seen.ended()
+    return seen.ended(steps)
 
 
 def test_the_columns_of_a_state_are_those_of_its_logits_and_pixels():
@@ -43,6 +43,7 @@ def test_the_columns_of_a_state_are_those_of_its_logits_and_pixels():
     np.testing.assert_allclose(rows["saturated"], [0.5, 0])
     np.testing.assert_allclose(rows["reference"], [-2, -1])
     np.testing.assert_allclose(rows["reference_saturated"], [0.5, 0.25])
+    np.testing.assert_allclose(rows["reference_spread"], [3.0, 0.5])
     assert images[0, 0].tolist() == [[128, 128], [0, 255]]
     assert rows["clean_correct"] == [None, None]
 
@@ -70,17 +71,15 @@ def test_the_start_every_so_many_steps_and_the_end_are_kept(every, last, kept):
     np.testing.assert_allclose(rows["l2"][1::2], [0.2 * step for step in kept], atol=1e-6)
 
 
-def test_a_state_that_is_changed_in_place_afterwards_is_kept_as_it_was():
-    seen, x = recorder(), START.clone()
-    for step in range(3):
-        seen(step, x, LOGITS)
-        if step < 2:
-            x += 0.1 * (START == 0.2)
-    assert told_linf(seen) == pytest.approx(0.2)
-
-
-def told_linf(seen):
-    return seen.ended()[0]["linf"][-1]
+def test_where_all_chains_stand_still_their_last_state_is_that_of_the_steps_left():
+    """Whatever the batch: another one may have ended later."""
+    seen = recorder(every=2, frames=True)
+    for step in range(4):
+        seen(step, START + 0.1 * step * (START == 0.2), LOGITS)
+    rows, images = seen.ended(7)
+    assert rows["step"].tolist() == np.repeat([0, 2, 4, 6, 7], 2).tolist()
+    np.testing.assert_allclose(rows["linf"][1::2], [0, 0.2, 0.3, 0.3, 0.3], atol=1e-6)
+    assert images.shape[1] == 5
 
 
 def test_with_frames_the_images_of_all_kept_states_are_there():
@@ -100,7 +99,7 @@ def test_a_chain_that_became_nan_is_told_and_black():
     broken[0] = torch.nan
     seen(0, START, LOGITS)
     seen(1, broken, torch.full((2, 2), torch.nan).where(torch.tensor([[True], [False]]), LOGITS))
-    rows, images = seen.ended()
+    rows, images = seen.ended(1)
     assert list(rows["status"]) == ["generated", "generated", "nan", "generated"]
     assert not images[0].any()
     assert list(batches.remarks(rows)) == ["1 of 2 chains became NaN, seen first at step 1"]
@@ -120,6 +119,7 @@ def test_levels_are_means_over_each_classs_images(monkeypatch, tmp_path):
     data = Data("made", "train", images, torch.tensor([1, 1, 0]), np.arange(3))
     found = levels.of(Doubled(), "0" * 64, data, batch=2)
     np.testing.assert_allclose(found.energy, [-0.4, -(2 + 0) / 2], rtol=1e-6)
+    np.testing.assert_allclose(found.spread, [0, 1], atol=1e-6)  # E of class 1: -2 and 0
     np.testing.assert_allclose(found.saturated, [0, (2 / 4 + 3 / 4) / 2])
     again = levels.of(None, "0" * 64, data)  # kept: no network is asked
     assert torch.equal(again.energy, found.energy)

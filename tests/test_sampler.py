@@ -134,3 +134,16 @@ def test_a_call_that_cannot_be_is_told(sampler, x, index, told):
 def test_settings_load_no_torch():
     code = "import sys, energylens.generate.sampler; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_sampler_none_gives_the_starts_back():
+    x = torch.rand(3, 1, 2, 2, generator=torch.Generator().manual_seed(0))
+    seen = []
+    net = torch.nn.Flatten()
+    ends = parse("none")(
+        net, x, torch.zeros(3, dtype=torch.int64), index=[0, 1, 2], seed=0, observe=lambda *state: seen.append(state[0])
+    )
+    assert torch.equal(ends, x)
+    assert seen == [0]
+    with pytest.raises(UserError, match=r"sampler none takes no steps; take eq7:steps=5, or leave steps out"):
+        parse("none:steps=5")

@@ -34,25 +34,25 @@ def make(ready: Ready, task: Task, advance: Callable[[int], None] = lambda steps
         UserError: the device has too little memory.
     """
     recipe, subject, sampler = ready.recipe, task.subject, task.method.sampler
-    net = subject.net.to(ready.place.where)
-    if subject.levels is None:
-        subject.levels = levels.of(net, subject.sha, ready.images)
-    began = time.monotonic()
-    x, y, index = _start(ready, task)
-    exact = recipe.precision == "fp32"
-    recorder = Recorder(net, exact, y, index, subject.levels, sampler.loss, recipe.every, recipe.frames)
-
-    def observe(step: int, x: torch.Tensor, logits: torch.Tensor) -> None:
-        recorder(step, x, logits)
-        advance(len(index) if step else 0)
-
-    search, reference = net if exact else Half(net), subject.levels.energy.to(x.device)
+    net, exact, size = subject.net.to(ready.place.where), recipe.precision == "fp32", task.stop - task.start
     try:
+        if subject.levels is None:
+            subject.levels = levels.of(net, subject.sha, ready.images, ready.place.batch or levels.BATCH)
+        began = time.monotonic()
+        x, y, index = _start(ready, task)
+        recorder = Recorder(net, exact, y, index, subject.levels, sampler.loss, recipe.every, recipe.frames)
+
+        def observe(step: int, x: torch.Tensor, logits: torch.Tensor) -> None:
+            recorder(step, x, logits)
+            advance(size if step else 0)
+
+        search, reference = net if exact else Half(net), subject.levels.energy.to(x.device)
         with full_float32():
             sampler(search, x, y, index=index, seed=task.method.seed, reference=reference, observe=observe)
     except torch.OutOfMemoryError as error:
-        why = f"{ready.place.where} has too little memory for {many(len(index), 'chain')} at once"
-        raise UserError(f"{why}; take --batch {max(1, len(index) // 2)}") from error
+        remedy = f"--batch {size // 2}" if size > 1 else "--precision bf16, or another --device"
+        why = f"{ready.place.where} has too little memory for {many(size, 'chain')} at once"
+        raise UserError(f"{why}; take {remedy}") from error
     return recorder, time.monotonic() - began
 
 
@@ -69,7 +69,7 @@ def _start(ready: Ready, task: Task) -> tuple[torch.Tensor, torch.Tensor, list[i
 def write(ready: Ready, task: Task, made: tuple[Recorder, float], say: Callable[[str], None]) -> None:
     """Write the file of a task, and say which of its chains went wrong."""
     recorder, seconds = made
-    columns, images = recorder.ended()
+    columns, images = recorder.ended(task.method.sampler.steps)
     for remark in remarks(columns):
         say(f"{task}: {remark}")
     facts, subject = ready.facts(task.subject, task.method), task.subject

@@ -43,7 +43,7 @@ def generate(
     classes: Annotated[
         list[int] | None, typer.Option("--class", min=0, help="Only of this class; repeat for more.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of all random numbers.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of all random numbers.")] = 0,
     every: Annotated[
         int, typer.Option(min=0, help="Record energies every so many steps; 0: at the start and at the end.")
     ] = 0,

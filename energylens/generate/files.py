@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from energylens import shards
+from energylens.compact import images_of
 from energylens.errors import UserError
 from energylens.shards import Part
 
@@ -43,7 +44,7 @@ class Made:
     def ended(self) -> Iterator[np.ndarray]:
         """[N, C, H, W] uint8, the ends of the chains in order, file by file."""
         for part, start, stop in self.pieces:
-            images = _images(part)[start - part.start : stop - part.start]
+            images = images_of(part)[start - part.start : stop - part.start]
             yield images[:, -1] if images.ndim == 5 else images
 
     def rows(self, columns: list[str] | None = None) -> pd.DataFrame:
@@ -80,7 +81,7 @@ def find(tables: Path, model: str, method: str, count: int) -> Made:
         UserError: fewer are there, files are broken, or of several keys.
     """
     where = shards.folder(tables / FOLDER, model, method)
-    parts = shards.parts(where)
+    parts = [part for part in shards.parts(where) if part.images.exists()]
     pieces = tuple(_pieces(parts, count))
     have = pieces[-1][2] if pieces else 0
     if have < count:
@@ -103,16 +104,8 @@ def _pieces(parts: list[Part], count: int) -> Iterator[tuple[Part, int, int]]:
             position = stop
 
 
-def _images(part: Part) -> np.ndarray:
-    try:
-        with np.load(part.images, allow_pickle=False) as kept:
-            return kept["images"]
-    except (OSError, ValueError, KeyError) as error:
-        raise shards.broken(part.images, error) from error
-
-
 def _with_images(rows: pd.DataFrame, part: Part) -> pd.DataFrame:
-    images = _images(part)
+    images = images_of(part)
     framed = images.ndim == 5
     steps = sorted(rows["step"].unique())
     last = rows.groupby("sample")["step"].transform("max")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from energylens.attacks.settings import check_numbers
 from energylens.generate.sampler import Sampler
 from energylens.generate.starts import Start
 
@@ -14,6 +15,9 @@ class Method:
     start: Start
     sampler: Sampler
     seed: int = 0
+
+    def __post_init__(self):
+        check_numbers(self, seed=0)
 
     @property
     def name(self) -> str:

@@ -16,6 +16,8 @@ from energylens.plots import images as pictures
 
 ROWS = 10
 """of a grid, at most"""
+SEEN = 64
+"""dots across an image of a grid, about"""
 
 
 def written(made: dict[tuple[str, str], Made], out: Path) -> Iterator[str]:
@@ -33,9 +35,20 @@ def written(made: dict[tuple[str, str], Made], out: Path) -> Iterator[str]:
         yield f"images: {path}, {many(int(good.sum()), 'image')}{left}"
         grid = path.with_suffix(".png")
         columns = ends["label"].nunique()
-        first = next(one.ended())[: columns * ROWS]
-        pictures.save(pictures.montage(first, columns), grid)
+        pictures.save(pictures.montage(_first(one, columns * ROWS), columns), grid)
         yield f"grid: {grid}, a column a class"
+
+
+def _first(made: Made, count: int) -> np.ndarray:
+    """The first images, enlarged until they can be seen: a pixel is a square of SEEN // size dots."""
+    found: list[np.ndarray] = []
+    for images in made.ended():
+        found.append(images)
+        if sum(map(len, found)) >= count:
+            break
+    images = np.concatenate(found)[:count]
+    times = max(1, SEEN // images.shape[-1])
+    return images.repeat(times, 2).repeat(times, 3)
 
 
 def _write(path: Path, made: Made, good: np.ndarray, labels: np.ndarray) -> None:

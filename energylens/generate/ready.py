@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,9 @@ from torch import nn
 
 from energylens import data as datasets
 from energylens import models, provenance, references, shards, table
+from energylens.aside import ASIDE, BROKEN, Move, usable
 from energylens.data import Data
-from energylens.errors import UserError
+from energylens.errors import UserError, many
 from energylens.generate import levels
 from energylens.generate.files import FOLDER
 from energylens.generate.method import Method
@@ -19,7 +20,6 @@ from energylens.generate.recipe import Generation
 from energylens.generate.statistics import Statistics
 from energylens.models import check, identity
 from energylens.options import Place
-from energylens.plan import Move, usable
 from energylens.ranges import gaps
 
 BATCH = 100
@@ -83,14 +83,19 @@ class Ready:
     def _missing(self, subject: Subject, method: Method) -> tuple[list[tuple[int, int]], list[Move]]:
         where = shards.folder(self.chains, subject.name, method.name)
         found, moves = usable(self.chains, where, self.facts(subject, method))
+        for part in (part for part, _ in found if not part.images.exists()):
+            place = part.path.relative_to(self.chains)
+            target = self.chains / ASIDE / place.with_name(f"{BROKEN}{part.path.name}")
+            moves.append(Move(part.path, target, f"moved aside: the images of {place} are gone; they are made again"))
         have = [(part.start, part.stop) for part, _ in found if part.images.exists()]
         return list(gaps(have, self.recipe.images, self.place.batch or BATCH)), moves
 
-    def there(self, task: Task) -> bool:
-        """Whether another process has made it meanwhile."""
+    def rest(self, task: Task) -> list[Task]:
+        """What of a task is missing now, after another process may have been at it, in batches of another size too."""
         key = provenance.key(self.facts(task.subject, task.method))
-        found = [part for part in shards.parts(self.folder(task)) if part.images.exists()]
-        return any((part.key, part.start, part.stop) == (key, task.start, task.stop) for part in found)
+        found = [part for part in shards.parts(self.folder(task)) if part.key == key and part.images.exists()]
+        have = [(0, task.start), *((part.start, part.stop) for part in found)]
+        return [replace(task, start=start, stop=stop) for start, stop in gaps(have, task.stop, task.stop)]
 
 
 def prepared(recipe: Generation, analysis: str, place: Place) -> Ready:
@@ -104,10 +109,8 @@ def prepared(recipe: Generation, analysis: str, place: Place) -> Ready:
     models.prepare(recipe.models, place.model_dir)
     statistics = Statistics(images)
     subjects = [_subject(reference, images, place) for reference in recipe.models]
-    for number in recipe.classes or ():
-        if not 0 <= number < statistics.classes:
-            last = statistics.classes - 1
-            raise UserError(f"class {number}: {recipe.data} has classes 0 to {last}; take one of them")
+    _check_classes(recipe, statistics)
+    assert place.where  # a device that is not there is told before any file is moved
     return Ready(recipe, place, images, statistics, subjects, place.tables / analysis / FOLDER)
 
 
@@ -117,3 +120,26 @@ def _subject(reference: str, images: Data, place: Place) -> Subject:
     check.usable(net, name, images)
     check.attackable(net, name, images)
     return Subject(name, bare, identity.sha(net), net)
+
+
+def _check_classes(recipe: Generation, statistics: Statistics) -> None:
+    """Whether all classes exist, and have the images that starts and samplers need.
+
+    Raises:
+        UserError: one does not, or has not.
+    """
+    last = statistics.classes - 1
+    wanted = recipe.classes or range(statistics.classes)
+    for number in wanted:
+        if not 0 <= number <= last:
+            raise UserError(f"class {number}: {recipe.data} has classes 0 to {last}; take one of them")
+    for method in recipe.methods:
+        fewest = max(method.start.fewest, int(method.sampler.needs_reference))
+        good = [number for number in wanted if statistics.count(number) >= fewest]
+        if len(good) < len(wanted):
+            poor = next(number for number in wanted if number not in good)
+            others = " ".join(f"--class {number}" for number in good[:20])
+            raise UserError(
+                f"method {method.name} needs {many(fewest, 'image')} of class {poor}, {recipe.data} has "
+                f"{statistics.count(poor)}; " + (f"make others: {others}" if good else "take --start random")
+            )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 
@@ -18,8 +18,8 @@ from energylens.recipe import PRECISIONS
 
 COLUMNS = [
     "model", "method", "sample", "label", "status", "step", "pred", "energy", "joint_energy", "ce", "entropy",
-    "prob_margin", "logit_margin", "loss", "linf", "l2", "saturated", "reference", "reference_saturated", "logits",
-    "image", "data", "precision", "seed",
+    "prob_margin", "logit_margin", "loss", "linf", "l2", "saturated", "reference", "reference_spread",
+    "reference_saturated", "logits", "image", "data", "precision", "seed",
 ]  # fmt: skip
 
 
@@ -27,6 +27,7 @@ COLUMNS = [
 class Generation(Need):
     """Which images are generated: by which networks, with which methods, of which classes."""
 
+    UNUSED: ClassVar[frozenset[str]] = Need.UNUSED | {"eps", "shuffle_seed"}
     models: tuple[str, ...]
     """references, `NAME=REFERENCE` for a display name"""
     data: str
@@ -48,6 +49,8 @@ class Generation(Need):
             raise unknown("precision", self.precision, PRECISIONS)
         if self.images < 1:
             raise UserError(f"{self.images} images are asked for; ask for 1 or more")
+        if self.classes is not None and (not self.classes or len(set(self.classes)) < len(self.classes)):
+            raise UserError("classes are named once each; leave one out" if self.classes else "name a class, or None")
         names = [method.name for method in self.methods]
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise UserError(f"method {twice} is named twice; leave one out")

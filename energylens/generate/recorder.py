@@ -10,15 +10,8 @@ from torch import Tensor, nn
 
 from energylens import record
 from energylens.generate.levels import Levels, saturated
+from energylens.generate.losses import LOSSES
 from energylens.record import Points
-
-LOSSES = {
-    "joint": lambda rows: rows["joint_energy"],
-    "ce": lambda rows: rows["ce"],
-    "marginal": lambda rows: rows["energy"],
-    "reference": lambda rows: (rows["joint_energy"] - rows["reference"]) ** 2,
-}
-"""a sampler's loss -> its value, from the other columns"""
 
 
 class Recorder:
@@ -51,33 +44,39 @@ class Recorder:
         self.rows: list[dict[str, Any]] = []
         self.images: list[np.ndarray] = []
         self.start = torch.empty(0)
-        self.last: tuple[int, Tensor, Tensor] | None = None
-        """a state that is not kept yet"""
+        self.kept = -1
+        """the step of the last state that is kept"""
+        self.state = (0, torch.empty(0), torch.empty(0))
+        """the last one that was seen: step, images, logits"""
 
     def __call__(self, step: int, x: Tensor, logits: Tensor) -> None:
-        """Keep this state, or hold it until there is a later one."""
+        """See a state, in tensors that nobody changes, and keep it if its turn is now."""
         if step == 0:
-            self.start = x.clone()
-        self.last = None
+            self.start = x
+        self.state = (step, x, logits)
         if step == 0 or (self.every and step % self.every == 0):
-            self._keep(step, x, logits)
-        else:
-            self.last = (step, x.clone(), logits.clone())  # the sampler may go on in place
+            self._keep(step)
 
-    def ended(self) -> tuple[dict[str, Any], np.ndarray]:
+    def ended(self, steps: int) -> tuple[dict[str, Any], np.ndarray]:
         """The columns of all recorded states, step by step, and the images.
+
+        Args:
+            steps: of the sampler. Where all chains stood still before, their last state is that of the steps left.
 
         Returns:
             Columns;
             [B, C, H, W] uint8 ends of the chains, with frames [B, states, C, H, W]. A chain that became NaN is black.
         """
-        if self.last is not None:
-            self._keep(*self.last)
-            self.last = None
+        left = range(self.every, steps, self.every) if self.every else ()
+        for step in (*(step for step in left if step > self.kept), steps):
+            if step > self.kept:
+                self._keep(step)
         images = np.stack(self.images, 1) if self.frames else self.images[-1]
         return record.joined(self.rows), images
 
-    def _keep(self, step: int, x: Tensor, logits: Tensor) -> None:
+    def _keep(self, step: int) -> None:
+        self.kept = step
+        _, x, logits = self.state
         if not self.exact:
             with torch.no_grad():
                 logits = self.net(x)
@@ -88,8 +87,9 @@ class Recorder:
         rows["step"] = np.full(len(self.y), step)
         rows["saturated"] = saturated(points.x).numpy()
         rows["reference"] = self.levels.energy[self.y].numpy()
+        rows["reference_spread"] = self.levels.spread[self.y].numpy()
         rows["reference_saturated"] = self.levels.saturated[self.y].numpy()
-        rows["loss"] = self.loss(rows)
+        rows["loss"] = self.loss(points.logits.double(), self.y, self.levels.energy[self.y]).numpy()
         self.rows.append(rows)
         pixels = (points.x.nan_to_num(0) * 255).round().to(torch.uint8).numpy()
         self.images = [*self.images, pixels] if self.frames else [pixels]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 from energylens import command, lock, provenance, shards, strangers
 from energylens.atomic import check_writable
+from energylens.errors import many
 from energylens.generate.batches import make, write
 from energylens.generate.ready import Ready, Task, prepared
 from energylens.generate.recipe import Generation
@@ -40,7 +41,10 @@ def run(recipe: Generation, analysis: str, place: Place, say: Callable[[str], No
         _claim(ready, locked)
         alone = locked.alone()
         tasks, moves = ready.plan()
-        tidy(moves, ready.chains, alone, say)
+        moved: list[str] = []
+        tidy(moves, ready.chains, alone, moved.append)
+        for line in shortened(moved):
+            say(line)
         locked.share()
         total = sum((task.stop - task.start) * task.method.sampler.steps for task in tasks)
         with command.progress(total, "generated", "chain steps") as advance:
@@ -75,6 +79,12 @@ def _taken(ready: Ready, tasks: list[Task], locked: lock.Lock, say: Callable[[st
                 time.sleep(WAIT)
             continue
         busy = 0
-        if not ready.there(task):
-            yield task
+        yield from ready.rest(task)
         locked.give_back(where, task.start, task.stop)
+
+
+def shortened(lines: list[str]) -> Iterator[str]:
+    """The first of many lines of files that are moved, and how many more there are."""
+    yield from lines[:3]
+    if len(lines) > 3:
+        yield f"... and {many(len(lines) - 3, 'file')} more"

@@ -19,6 +19,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "sgld": {"step_size": 0.5, "steps": 50, "momentum": 0.0},
     "jem": {"step_size": 0.5, "steps": 20, "momentum": 0.0, "noise": 0.005, "loss": "marginal"},
     "jeat": {"step_size": 0.5, "steps": 100, "momentum": 0.0, "noise": 0.005},
+    "none": {"steps": 0},
 }
 """what differs from eq7"""
 
@@ -38,6 +39,7 @@ class Sampler:
       factor of the gradient of 0.25 and 0.005 here. JEM itself does not clamp.
     - `jeat`: Zhu et al. 2021 (arXiv:2108.09093), reconstructed: E(x, y) from uniform noise is the paper's, the
       numbers are JEM's, with 100 steps, since the paper's own are not known.
+    - `none`: no step at all, the starts themselves; what a network adds is told by comparison with these.
 
     The released code of eq. 7 clamps v + noise to [-1, 1] first. That changes nothing: a pixel in [0, 1] that moves
     by more than 1 ends at the same border. Its `ce` and `reference` are means over the batch, so that a step is as much
@@ -66,7 +68,10 @@ class Sampler:
 
     def __post_init__(self):
         check_choices(self, preset=PRESETS, loss=LOSSES)
-        check_numbers(self, step_size=1e-12, steps=1, momentum=0.0, noise=0.0, stop=1e-12, tries=1)
+        fewest = int(self.preset != "none")
+        check_numbers(self, step_size=1e-12, steps=fewest, momentum=0.0, noise=0.0, stop=1e-12, tries=1)
+        if self.steps and not fewest:
+            raise UserError(f"sampler none takes no steps; take eq7:steps={self.steps}, or leave steps out")
         if self.momentum >= 1:
             raise UserError(f"Sampler(momentum={self.momentum:g}): momentum must be below 1; eq. 7's is 0.8")
         if self.tries > 1 and not self.noise:

@@ -31,6 +31,11 @@ class Start:
     kind: ClassVar[str]
 
     @property
+    def fewest(self) -> int:
+        """How many training images of a class it needs."""
+        return 2
+
+    @property
     def name(self) -> str:
         """Short name that carries every setting that is not the default: `pca`, `pca-retained0.95-sigma0.01`."""
         changed = [
@@ -80,6 +85,11 @@ class Random(Start):
     """Every pixel uniform in [0, 1] (JEM, JEAT)."""
 
     kind = "random"
+
+    @property
+    def fewest(self) -> int:
+        """None: it knows nothing of the class."""
+        return 0
 
     def _draw(self, statistics, k, rng):
         return rng.random(int(np.prod(statistics.shape)), np.float32)
@@ -159,6 +169,11 @@ class LocalPCA(PCA):
     def __post_init__(self):
         super().__post_init__()
         check_numbers(self, neighbours=2)
+
+    @property
+    def fewest(self) -> int:
+        """Its neighbours."""
+        return self.neighbours
 
     def _draw(self, statistics, k, rng):
         images = statistics.images(k)

@@ -232,7 +232,7 @@ def images_of(part: Part) -> np.ndarray:
         UserError: they cannot be read, or are not those of its name.
     """
     try:
-        with np.load(part.images) as archive:
+        with part.images.open("rb") as file, np.load(file) as archive:
             images = archive["images"]
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise broken(part.images, error) from error

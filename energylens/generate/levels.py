@@ -78,7 +78,7 @@ def _measured(net: nn.Module, data: Data, batch: int) -> Levels:
 
 def _read(path: Path) -> Levels | None:
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             return Levels(**{name: torch.from_numpy(kept[name]) for name in ("energy", "spread", "saturated")})
     except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile):  # not there, or broken
         return None

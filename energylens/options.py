@@ -103,6 +103,14 @@ class Files:
 
 
 @dataclass(frozen=True)
+class Chains(Files):
+    """The same where images are generated."""
+
+    batch: Annotated[int | None, typer.Option(min=1, help="Chains at once, and in one file; 100 if not given.")] = None
+    tables: Annotated[Path, typer.Option(help="Folder of the tables.")] = Path("tables")
+
+
+@dataclass(frozen=True)
 class Place(Files):
     """The same, where the tables are, and what measures them."""
 

@@ -74,13 +74,15 @@ def of(
     there = [named(where) for where in points.glob("model=*/attack=*") if parts(where)]
     models = sorted({model for model, _ in there}) if models is None else models
     attacks = sorted({attack for _, attack in there} - {NATURAL}) if attacks is None else list(dict.fromkeys(attacks))
-    rows = []
+    rows, chains = [], points.resolve().name == "chains"
     for model in dict.fromkeys(models):
         natural = _images(folder(points, model, NATURAL), samples)
-        if points.resolve().name != "chains":
+        if not chains:
             rows.append({"model": model, "attack": NATURAL} | _means(natural) | {"delta_energy": np.nan})
         for attack in attacks:
             images = _images(folder(points, model, attack), samples)
+            if images.empty and chains:
+                continue
             rows.append({"model": model, "attack": attack} | _means(images) | {"delta_energy": _fall(natural, images)})
     return pd.DataFrame(rows, columns=[*SHOWN, "nan"])
 

@@ -105,6 +105,9 @@ def test_bfloat16_records_what_the_network_says_in_float32(tmp_path):
     [
         (["--start", "pka"], "unknown start 'pka'; did you mean 'pca'?"),
         (["--class", "10"], "class 10: digits:train has classes 0 to 9; take one of them"),
+        (["--class", "cat"], "unknown class of digits 'cat'"),
+        (["--class", "1", "--class", "1"], "classes are named once each; leave one out"),
+        (["--shard", "5"], "unknown option"),
         (["--precision", "fp16"], "unknown precision 'fp16'"),
         (["--models", "nets.py:net"], "nets.py:net is not of the demo zoo, so say its data set: --data cifar10"),
         (["--start", "pca", "--start", "pca"], "method eq7-steps6-pca is named twice; leave one out"),

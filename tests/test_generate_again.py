@@ -16,7 +16,7 @@ from generating import NAMES, RECIPE, all_images, home, made, where
 
 from energylens import command, table_command
 from energylens.errors import UserError
-from energylens.generate import files, run
+from energylens.generate import files, levels, run
 from energylens.generate.command import app
 from energylens.generate.ready import prepared
 from energylens.lock import Lock
@@ -137,6 +137,7 @@ def test_a_process_of_another_batch_makes_only_what_is_left(tmp_path, monkeypatc
 
 def test_table_check_looks_at_chains_and_their_images(tmp_path, capsys):
     made(RECIPE, tmp_path, batch=10)
+    capsys.readouterr()
     assert checked(tmp_path, capsys) == (0, "3 files, 50 rows: all right\n")
     first = parts(home(tmp_path))[0]
     shutil.copy(first.path, first.path.with_name(f"part-{first.key}-5-15.parquet"))
@@ -182,6 +183,17 @@ def test_damaged_levels_are_measured_again(tmp_path, damage):
     shutil.rmtree(tmp_path / "tables")
     assert made(RECIPE, tmp_path)[NAMES].rows(["sample", "reference"]).equals(first)
     assert kept.stat().st_size > len(damage)
+
+
+def test_too_little_memory_says_what_to_take(tmp_path, monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(levels, "_measured", full)
+    with pytest.raises(UserError, match=r"cpu has too little memory for 10 images at once; take --batch 5"):
+        run.run(RECIPE, "t", where(tmp_path, batch=10).place)
+    with pytest.raises(UserError, match=r"take --precision bf16, or another --device"):
+        run.run(RECIPE, "t", where(tmp_path, batch=1).place)
 
 
 def test_many_moved_files_are_told_in_few_lines():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ def make(ready: Ready, task: Task, advance: Callable[[int], None] = lambda steps
     """
     recipe, subject, sampler = ready.recipe, task.subject, task.method.sampler
     net, exact, size = subject.net.to(ready.place.where), recipe.precision == "fp32", task.stop - task.start
-    try:
+    with memory(ready.place.where, size):
         if subject.levels is None:
             subject.levels = levels.of(net, subject.sha, ready.images, ready.place.batch or levels.BATCH)
         began = time.monotonic()
@@ -49,11 +50,21 @@ def make(ready: Ready, task: Task, advance: Callable[[int], None] = lambda steps
         search, reference = net if exact else Half(net), subject.levels.energy.to(x.device)
         with full_float32():
             sampler(search, x, y, index=index, seed=task.method.seed, reference=reference, observe=observe)
+    return recorder, time.monotonic() - began
+
+
+@contextmanager
+def memory(device: str, size: int) -> Iterator[None]:
+    """Inside, too little memory for so many images at once is told with what to type.
+
+    Raises:
+        UserError: there was.
+    """
+    try:
+        yield
     except torch.OutOfMemoryError as error:
         remedy = f"--batch {size // 2}" if size > 1 else "--precision bf16, or another --device"
-        why = f"{ready.place.where} has too little memory for {many(size, 'chain')} at once"
-        raise UserError(f"{why}; take {remedy}") from error
-    return recorder, time.monotonic() - began
+        raise UserError(f"{device} has too little memory for {many(size, 'image')} at once; take {remedy}") from error
 
 
 def _start(ready: Ready, task: Task) -> tuple[torch.Tensor, torch.Tensor, list[int]]:

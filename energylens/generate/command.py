@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from energylens import command, options
-from energylens.options import Place
+from energylens import class_names, command, options, references
+from energylens.options import Chains, Place
 
 app = command.app()
 TABLE = "generate"
@@ -15,7 +15,7 @@ TABLE = "generate"
 @app.command()
 @options.expand
 def generate(
-    place: Place,
+    files: Chains,
     model: Annotated[
         list[str] | None,
         typer.Option("--models", help="A model reference, or NAME=REFERENCE; repeat for more. Default: demo:sat."),
@@ -41,7 +41,7 @@ def generate(
     ] = None,
     n: Annotated[int, typer.Option("--n", min=1, help="Images of each model and method.")] = 100,
     classes: Annotated[
-        list[int] | None, typer.Option("--class", min=0, help="Only of this class; repeat for more.")
+        list[str] | None, typer.Option("--class", help="Only of this class, a number or a name; repeat for more.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of all random numbers.")] = 0,
     every: Annotated[
@@ -71,9 +71,11 @@ def generate(
         for other in sampler or ["eq7"]
         for one in start or ["pca"]
     )
-    base = Generation(("demo:sat",), "digits:train", methods, n, tuple(classes) if classes else None)
-    recipe = base.override(models=model, data=data)
-    recipe = replace(recipe, every=every, frames=frames, precision=precision)
+    recipe = Generation(("demo:sat",), "digits:train", methods, n).override(models=model, data=data)
+    source = references.data_name(recipe.data)[0]
+    wanted = tuple(class_names.number(source, one) for one in classes or ())
+    recipe = replace(recipe, classes=wanted or None, every=every, frames=frames, precision=precision)
+    place = Place(**vars(files))
     where = Where(place, out=out)
     if dry_run:
         recipe.foresee(TABLE, where)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
-import time
 from collections.abc import Iterator
+from dataclasses import replace
+
+import torch
 
 from energylens.errors import many
 from energylens.generate.batches import make
+from energylens.generate.levels import Levels
 from energylens.generate.ready import BATCH, Ready, Task, prepared
 from energylens.generate.recipe import Generation
+from energylens.generate.starts import Random
 from energylens.options import Place
 from energylens.rates import spoken
 
@@ -46,13 +49,16 @@ def _lines(ready: Ready) -> Iterator[str]:
 
 
 def _seconds(ready: Ready, task: Task) -> float:
-    """Of a step of one chain, from a few of a batch; the first one wakes the network."""
+    """Of a step of one chain, from a few of a batch that starts from noise; the first one wakes the network."""
     size = min(task.stop - task.start, ready.place.batch or BATCH)
-    short = dataclasses.replace(task.method, sampler=dataclasses.replace(task.method.sampler, steps=1))
-    few = dataclasses.replace(task, method=short, stop=task.start + size)
-    make(ready, few)
-    _, one = make(ready, few)
-    long = dataclasses.replace(short, sampler=dataclasses.replace(short.sampler, steps=1 + STEPS))
-    began = time.monotonic()
-    make(ready, dataclasses.replace(few, method=long))
-    return max(time.monotonic() - began - one, 1e-9) / STEPS / size
+    nothing = torch.zeros(ready.classes(task.subject))
+    subject = replace(task.subject, levels=Levels(nothing, nothing, nothing))
+
+    def timed(steps: int) -> float:
+        method = replace(task.method, start=Random(), sampler=replace(task.method.sampler, steps=steps))
+        return make(ready, Task(subject, method, task.start, task.start + size))[1]
+
+    if not task.method.sampler.steps:
+        return 0.0
+    timed(1)
+    return max(timed(1 + STEPS) - timed(1), 1e-9) / STEPS / size

@@ -52,12 +52,21 @@ def of(net: nn.Module, sha: str, data: Data, batch: int = BATCH) -> Levels:
         data: the training images; all that are selected count.
         batch: images at once.
     """
-    selected = f"{len(data)}-{data.shuffle_seed}"
-    path = paths.home() / "levels" / f"v{VERSION}-{sha[:16]}-{data.sha[:16]}-{selected}.npz"
+    path = _path(sha, data)
     if (kept := _read(path)) is None:
         kept = _measured(net, data, batch)
         _keep(path, kept)
     return kept
+
+
+def known(sha: str, data: Data) -> bool:
+    """Whether they are kept."""
+    return _read(_path(sha, data)) is not None
+
+
+def _path(sha: str, data: Data) -> Path:
+    selected = f"{len(data)}-{data.shuffle_seed}"
+    return paths.home() / "levels" / f"v{VERSION}-{sha[:16]}-{data.sha[:16]}-{selected}.npz"
 
 
 @torch.no_grad()

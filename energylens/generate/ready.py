@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from energylens import data as datasets
@@ -89,6 +90,11 @@ class Ready:
             moves.append(Move(part.path, target, f"moved aside: the images of {place} are gone; they are made again"))
         have = [(part.start, part.stop) for part, _ in found if part.images.exists()]
         return list(gaps(have, self.recipe.images, self.place.batch or BATCH)), moves
+
+    def classes(self, subject: Subject) -> int:
+        """Of a network."""
+        with torch.no_grad():
+            return subject.net(self.images.batch(0, 1)[0].to(check.device_of(subject.net))).shape[1]
 
     def rest(self, task: Task) -> list[Task]:
         """What of a task is missing now, after another process may have been at it, in batches of another size too."""

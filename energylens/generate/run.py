@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from energylens import command, lock, provenance, shards, strangers
 from energylens.atomic import check_writable
 from energylens.errors import many
-from energylens.generate.batches import make, write
+from energylens.generate import levels
+from energylens.generate.batches import make, memory, write
 from energylens.generate.ready import Ready, Task, prepared
 from energylens.generate.recipe import Generation
 from energylens.options import Place
@@ -46,10 +47,21 @@ def run(recipe: Generation, analysis: str, place: Place, say: Callable[[str], No
         for line in shortened(moved):
             say(line)
         locked.share()
+        know_levels(ready, tasks, say)
         total = sum((task.stop - task.start) * task.method.sampler.steps for task in tasks)
         with command.progress(total, "generated", "chain steps") as advance:
             for task in _taken(ready, tasks, locked, say):
                 write(ready, task, make(ready, task, advance), say)
+
+
+def know_levels(ready: Ready, tasks: list[Task], say: Callable[[str], None]) -> None:
+    """Mean energies of the training images under each network that has work to do."""
+    for subject in {id(task.subject): task.subject for task in tasks}.values():
+        if not levels.known(subject.sha, ready.images):
+            say(f"reading {len(ready.images):,} training images with {subject.name}, once")
+        batch = ready.place.batch or levels.BATCH
+        with memory(ready.place.where, batch):
+            subject.levels = levels.of(subject.net.to(ready.place.where), subject.sha, ready.images, batch)
 
 
 def _claim(ready: Ready, locked: lock.Lock) -> None:

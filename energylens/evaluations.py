@@ -1,21 +1,16 @@
 """The table of accuracies: one row a model, attack and seed. Rows are added and replaced, never lost."""
 
-import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from energylens import accuracy, table
-from energylens.atomic import make, whole
 from energylens.attacks import Attack, AutoAttack
 from energylens.attacks.seeds import seedless
 from energylens.claims import wilson
-from energylens.errors import UserError, first_line, some
+from energylens.row_table import RowTable
 from energylens.schema import NATURAL
 
 FILE = "evaluate.parquet"
@@ -50,6 +45,8 @@ SCHEMA = pa.schema(
 )
 SAME = ("model", "model_sha", "data", "split", "attack", "seed", "key", "n")
 """a row replaces the one that has all of these in common"""
+TABLE = RowTable("accuracies", SCHEMA, SAME)
+read, add = TABLE.read, TABLE.add
 READ = ("model_ref", "model_sha", "data", "split", "eps", "norm", "seed", "precision", "key", "label", "pred")
 READ_OF_PARTS = ("part", "clean_correct")
 TRIAL = ["model", "model_sha", "data", "split", "n", "shuffle_seed", "attack", "eps", "norm", "precision"]
@@ -100,57 +97,6 @@ def _plain(value: Any) -> Any:
 def _after(rows: pd.DataFrame) -> dict[str, float]:
     shares, n = accuracy.after_parts(rows).iloc[0], len(rows)
     return {column: round(n * shares[part]) / n for column, part in AFTER.items()}  # cumulated, so not quite k / n
-
-
-def read(path: Path) -> list[dict[str, Any]]:
-    """The rows of a table of accuracies; none where there is no file.
-
-    Raises:
-        UserError: it cannot be read, or is another table.
-    """
-    if not path.exists():
-        return []
-    try:
-        held = pq.read_table(path)
-        if strange := set(held.column_names) - set(SCHEMA.names):
-            raise UserError(f"{path} has columns that are none of ours ({some(strange)}); take another --out")
-        rows = held.to_pylist()
-        pa.Table.from_pylist(rows, schema=SCHEMA)
-    except (OSError, pa.ArrowException, TypeError) as error:
-        raise UserError(f"{path} is no table of accuracies ({first_line(error)}); take another --out") from error
-    return rows
-
-
-def add(path: Path, rows: list[dict[str, Any]]) -> int:
-    """Put rows into the file, each in the place of the one that it replaces, or at the end; its rows then.
-
-    Raises:
-        UserError: the folder cannot be written, or the file is another table.
-    """
-    with _alone(path):
-        merged = {_identity(one): one for one in [*read(path), *rows]}
-        made = pa.Table.from_pylist(list(merged.values()), schema=SCHEMA)
-        with whole(path, "--out") as hidden:
-            pq.write_table(made, hidden)
-    return len(merged)
-
-
-def _identity(row: dict[str, Any]) -> tuple:
-    return tuple(row.get(name) for name in SAME)
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Inside, no other process adds rows to the file; on a file system without locks, have one at a time do it."""
-    try:
-        make(path.parent)
-        file = path.with_name(f".{path.name}.lock").open("a+b")
-    except OSError as error:
-        raise UserError(f"cannot write {path.parent} ({first_line(error)}); choose another one with --out") from error
-    with file:
-        with suppress(OSError):
-            fcntl.lockf(file, fcntl.LOCK_EX)
-        yield
 
 
 def over_seeds(frame: pd.DataFrame) -> pd.DataFrame:

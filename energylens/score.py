@@ -37,26 +37,37 @@ def score(
     """Score generated images against training images; the feature space is named with every score."""
     from energylens import data
     from energylens.atomic import check_writable
-    from energylens.quality import INCEPTION, board, measure, table
+    from energylens.quality import INCEPTION, board, measure, spaces, table
 
     check_writable(out, "--out")
     path = out / table.FILE
     table.read(path)
     real = data.load(against, data_dir=place.data_dir)
-    sets = {name: data.load(reference, data_dir=place.data_dir) for name, reference in _named(images).items()}
-    spaces, rows = list(dict.fromkeys(features or [INCEPTION])), []
-    with command.progress(len(spaces) * sum(map(len, sets.values())), "scored") as advance:
-        for space, (name, made) in itertools.product(spaces, sets.items()):
-            found = measure(
-                *_stored(made), real, space, device=place.where, batch=place.batch or 100,
-                model_dir=place.model_dir, trust=place.trust_checkpoint, inception=inception, alexnet=alexnet,
-            )  # fmt: skip
+    sets = _loaded(images, real, place)
+    judges = spaces.all_opened(
+        features or [INCEPTION], real, model_dir=place.model_dir, trust=place.trust_checkpoint, weights=inception
+    )
+    rows, held = [], 0
+    with command.progress(len(judges) * sum(map(len, sets.values())), "scored") as advance:
+        for judge, (name, made) in itertools.product(judges.values(), sets.items()):
+            found = measure(*_stored(made), real, judge, device=place.where, batch=place.batch or 100, alexnet=alexnet)
             rows.append({"model": name, "data": real.name, "split": real.split, "key": made.sha[:16], **found})
+            held = table.add(path, rows[-1:])
             advance(len(made))
     for line in board.lines(rows):
         print(line)
-    held = table.add(path, rows)
     print(f"table: {path}, {held} row{'s' * (held != 1)}")
+
+
+def _loaded(images: list[str], real: Any, place: options.Files) -> dict[str, Any]:
+    """Display name -> set, all of which can be compared with the training images."""
+    from energylens import data
+    from energylens.quality import pixels
+
+    sets = {name: data.load(reference, data_dir=place.data_dir) for name, reference in _named(images).items()}
+    for made in sets.values():
+        pixels.checked(*_stored(made), real)
+    return sets
 
 
 def _named(references: list[str]) -> dict[str, str]:

@@ -120,7 +120,7 @@ def test_a_file_that_holds_no_weights_of_inception_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"page\.pth cannot be read as weights of Inception .*; is it whole\?$"):
         measure(noise(2), [0, 0], real(noise(4)), "inception", inception=page)
     with pytest.raises(UserError, match=r"other\.pth holds no weights of torch-fidelity's Inception"):
-        measure(noise(2), [0, 0], real(noise(4)), "inception", inception=other)
+        opened("inception", real(noise(4)), other)
 
 
 def by_hand(made, known, tmp_path, file, layer, **settings) -> dict:

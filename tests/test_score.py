@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from energylens import cli, command, data, score
+from energylens import cli, command, data, quality, score
+from energylens.errors import UserError
 from energylens.quality import measure, pixels
 
 
@@ -68,6 +69,36 @@ def test_mistakes_are_told_in_one_line(capsys, tmp_path):
     )
     assert "against" in mistake(capsys, "noise.npz")
     assert not (tmp_path / "out").exists()
+
+
+def test_all_spaces_are_opened_before_the_first_score(capsys, tmp_path):
+    """Of a mistake in the second one, and of a set that does not fit, no table is left."""
+    judge = ("--features", "demo:standard-14")
+    assert mistake(capsys, "noise.npz", "--against", "digits:train", *judge, "--features", "nope.py:x").startswith(
+        "no such file: nope.py"
+    )
+    np.savez("mine.npz", images=np.zeros((2, 3, 8, 8), np.uint8), labels=[0, 1])
+    assert "take the same size" in mistake(capsys, "noise.npz", "mine.npz", "--against", "digits:train", *judge)
+    files = ("--features", "a/nets.py:f", "--features", "b/nets.py:f")
+    assert mistake(capsys, "noise.npz", "--against", "digits:train", *files) == (
+        "tables would call a/nets.py:f and b/nets.py:f both 'nets.py:f'; leave one out, or rename its file"
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_scores_that_are_there_stay_when_a_later_one_fails(capsys, monkeypatch):
+    scored = quality.measure
+
+    def failing(images, labels, real, space, **settings):
+        if space.name == "demo:standard-10":
+            raise UserError("no memory")
+        return scored(images, labels, real, space, **settings)
+
+    monkeypatch.setattr(quality, "measure", failing)
+    spaces = ("--features", "demo:standard-14", "--features", "demo:standard-10")
+    assert typed("noise.npz", "--against", "digits:train", *spaces) == 2
+    assert "no memory" in capsys.readouterr().err
+    assert pd.read_parquet("out/scores.parquet")["space"].tolist() == ["demo:standard-14"]
 
 
 def test_energylens_score_is_the_same_command(capsys):

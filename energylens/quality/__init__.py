@@ -20,19 +20,40 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from energylens import references
+from energylens.errors import UserError
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from energylens.data import Data
+    from energylens.quality.spaces import Space
 
 INCEPTION = "inception"
+
+
+def distinct(spaces: Iterable[str]) -> tuple[str, ...]:
+    """References of feature spaces in order, each once.
+
+    Raises:
+        UserError: two have the same name in tables, which leave out folders.
+    """
+    known: dict[str, str] = {}
+    for space in spaces:
+        name = references.public(space)
+        if known.setdefault(name, space) != space:
+            raise UserError(
+                f"tables would call {known[name]} and {space} both '{name}'; leave one out, or rename its file"
+            )
+    return tuple(known.values())
 
 
 def measure(
     images: Any,
     labels: Any,
     real: Data,
-    space: str,
+    space: str | Space,
     *,
     device: str = "cpu",
     batch: int = 100,
@@ -50,7 +71,7 @@ def measure(
         images: [N, C, H, W] uint8, tensor or array.
         labels: [N] the classes that were wanted.
         real: training images of the same size; all that are selected are compared with.
-        space: whose features: `inception`, or a model reference, such as `demo:standard-14`.
+        space: whose features: `inception`, or a model reference, such as `demo:standard-14`; or one that is opened.
         device: of the networks and of pixel distances.
         batch: images at once.
         model_dir: the folder with RobustBench's checkpoints.
@@ -75,17 +96,20 @@ def measure(
     from energylens.quality import fidelity, lpips, pixels, spaces
 
     made = pixels.checked(images, labels, real)
-    opened = spaces.opened(space, real, model_dir=model_dir, trust=trust, weights=inception)
+    opened = space
+    if isinstance(opened, str):
+        opened = spaces.opened(opened, real, model_dir=model_dir, trust=trust, weights=inception)
     if generator == opened.sha:
         raise spaces.own_features(opened.name)
     known = pixels.of(real)
+    distance = lpips.score(made, known, opened, alexnet, device, batch)  # first, since its file may be unreadable
     return {
         "space": opened.name,
         "space_sha": opened.sha,
         "n": len(made.images),
         "real": len(known.images),
         **fidelity.scores(made, known, opened, device, batch),
-        **lpips.score(made, known, opened, alexnet, device, batch),
+        **distance,
         "nearest": pixels.nearest(made, known, device),
         "nearest_real": pixels.nearest_real(known, device),
         "svm": pixels.svm(made, known),

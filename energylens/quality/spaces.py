@@ -1,5 +1,6 @@
 """Feature spaces: torch-fidelity's Inception, or any classifier, each with its name and its number."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from energylens.data import Data
 from energylens.downloads import Unavailable
 from energylens.errors import UserError, first_line
 from energylens.models import check, identity
-from energylens.quality import INCEPTION, features, weights
+from energylens.quality import INCEPTION, distinct, features, weights
 from energylens.references import public
 
 ALTERNATIVE = "--features demo:standard-14, or any standard network: --features nets.py:resnet20_std"
@@ -71,15 +72,30 @@ def opened(reference: str, real: Data, *, model_dir: Path | None, trust: bool, w
     return Space(name, number, extractor, features.PENULTIMATE, net)
 
 
+def all_opened(references: Iterable[str], real: Data, **files: Any) -> dict[str, Space]:
+    """Several feature spaces, before anything is computed in the first; `files` as of `opened`.
+
+    Returns:
+        Reference -> space, in order, each once.
+
+    Raises:
+        UserError: as `opened`, or two have the same name in tables.
+    """
+    return {reference: opened(reference, real, **files) for reference in distinct(references)}
+
+
 def _inception(given: Path | None) -> Space:
     try:
         path = weights.INCEPTION.find(given)
     except Unavailable as error:
         raise Unavailable(f"{error}; or take features that are at hand: {ALTERNATIVE}") from error
     number = weights.sha(path)
-    if not number.startswith(weights.INCEPTION.digits):  # torch-fidelity would let it run code
-        weights.state(path, "Inception")
-    return Space(weights.INCEPTION.label(number), number, "inception-v3-compat", "2048", None, path)
+    space = Space(weights.INCEPTION.label(number), number, "inception-v3-compat", "2048", None, path)
+    if not number.startswith(weights.INCEPTION.digits):
+        weights.state(path, "Inception")  # torch-fidelity would let it run code
+        with torch.random.fork_rng(devices=[]):
+            extractor(space, {"feature_extractor_weights_path": str(path), "cuda": False, "verbose": False})
+    return space
 
 
 def extractor(space: Space, settings: dict[str, Any]) -> FeatureExtractorBase:

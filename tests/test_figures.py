@@ -8,11 +8,13 @@ import pytest
 from matplotlib import rc_context
 from matplotlib.colors import to_hex
 
-from energylens import paths
+from energylens import draw, paths
 from energylens.attacks import PGD, Attack
 from energylens.claims import Verdict
+from energylens.errors import UserError
 from energylens.from_runs import OfTrainings
 from energylens.generate import Generation, Method, Scored
+from energylens.options import Drawn
 from energylens.plots import style, violins
 from energylens.recipe import Recipe, recipes
 from energylens.train.objectives import OBJECTIVES
@@ -152,3 +154,21 @@ def test_styles_are_settings_that_matplotlib_accepts():
         with rc_context(style.rc(width)):
             assert style.rc(width)["figure.figsize"][0] == inches
             assert style.rc(width)["pdf.fonttype"] == 42
+
+
+def choice(**given):
+    return draw.job("fig6a", "demo", Drawn(**given), None).needs
+
+
+def test_a_users_choices_go_to_the_tables_that_they_are_for():
+    needs = choice(models=["nets.py:net"], data="cifar10", eps=8 / 255, samples=7)
+    chains, points = needs["generators"], needs["generator_robustness"]
+    assert (chains.data, chains.images, points.data, points.samples) == ("cifar10:train", 7, "cifar10", None)
+    assert points.attacks[0].eps == 8 / 255
+
+
+def test_a_choice_that_no_table_of_a_figure_takes_is_refused():
+    with pytest.raises(UserError, match=r"--eps 0.1: chains have no such thing; leave it out"):
+        draw.job("fig5e", "demo", Drawn(eps=0.1), None)
+    with pytest.raises(UserError, match=r"--features is for tables of scores, and fig4 has none; leave it out"):
+        draw.job("fig4", "demo", Drawn(features=["inception"]), None)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from torch import nn
 
 from energylens import data, models, quality
@@ -226,3 +227,30 @@ def test_a_dry_run_tells_how_much_would_be_scored(where, capsys):
     replace(NEED, spaces=("demo:standard-14", "demo:standard-10")).foresee("t", where)
     assert capsys.readouterr().out.splitlines()[-1] == "scores: of 48 images in 2 feature spaces"
     assert not where.place.tables.exists()
+
+
+def test_a_users_judges_and_images():
+    assert NEED.override(features=["nets.py:net"]).spaces == ("nets.py:net",)
+    chosen = NEED.override(models=["nets.py:net"], data="cifar10", features=["inception"])
+    assert {part.data for part in chosen.parts} == {"cifar10:train"}
+    told = "demo:standard-14 judges digits:train; for cifar10 say --features inception, or a network"
+    with pytest.raises(UserError, match=told):
+        NEED.override(models=["nets.py:net"], data="cifar10")
+
+
+class Broken(nn.Module):
+    """Logits of NaN once an image has moved: all chains become NaN."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = models.load("demo:sat")
+
+    def forward(self, x):
+        return self.net(x) * (torch.nan if x.requires_grad else 1.0)
+
+
+def test_a_method_whose_chains_all_became_nan_has_a_row_without_scores(where, scored):
+    need = replace(NEED, parts=(replace(SAT, models=(models.give("broken", Broken()),)),))
+    rows = measured(need, where)
+    assert (list(rows["n"]), list(rows["left_out"]), scored) == ([0, 0], [12, 12], [])
+    assert rows["fid"].isna().all()

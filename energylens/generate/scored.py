@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 
@@ -22,6 +22,7 @@ from energylens.quality import table as rows_on_disk
 class Scored(Need):
     """Images that are generated, and scored in one or more feature spaces."""
 
+    UNUSED: ClassVar[frozenset[str]] = Generation.UNUSED - {"features"}
     parts: tuple[Generation, ...]
     spaces: tuple[str, ...] = ("inception",)
     """`inception`, or references of networks whose features tell images apart"""
@@ -29,13 +30,28 @@ class Scored(Need):
     def __post_init__(self):
         distinct(self.spaces)
 
-    def override(self, models: list[str] | None = None, **given: Any) -> Scored:
-        """With a user's choices; parts with one network take the first of a user's, others all."""
+    def override(
+        self,
+        models: list[str] | None = None,
+        data: str | None = None,
+        features: list[str] | None = None,
+        **given: Any,
+    ) -> Scored:
+        """With a user's choices; parts with one network take the first of a user's, others all.
+
+        Raises:
+            UserError: other images without judges that can read them, or a choice that chains have no use for.
+        """
+        small = [space for space in self.spaces if space.startswith("demo:")]
+        if data and small and not features and references.split(data)[0] != references.split(self.parts[0].data)[0]:
+            raise UserError(
+                f"{small[0]} judges {self.parts[0].data}; for {data} say --features inception, or a network"
+            )
         chosen = []
         for part in self.parts:
             mine = models if models is None or len(part.models) > 1 else models[:1]
-            chosen.append(part.override(models=mine, **given))
-        return dataclasses.replace(self, parts=tuple(chosen))
+            chosen.append(part.override(models=mine, data=data, **given))
+        return dataclasses.replace(self, parts=tuple(chosen), spaces=tuple(features or self.spaces))
 
     def measure(self, analysis: str, where: Where) -> None:
         """Generate what is missing, and score what has no row yet; judges are opened before anything is made."""

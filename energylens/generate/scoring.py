@@ -72,15 +72,17 @@ def _row(made: Made, real: Data, space: Space, place: Place) -> dict[str, Any]:
     ends = made.ends(["label", "status", "saturated", "model_sha"])
     good = (ends["status"] != "nan").to_numpy()
     sha = str(ends["model_sha"].iloc[0])
-    scores = quality.measure(
-        np.concatenate(list(made.ended()))[good],
-        ends["label"].to_numpy(np.int64)[good],
-        real,
-        space,
-        device=place.where,
-        batch=place.batch or 100,
-        generator=sha,
-    )
+    scores = {"space": space.name, "space_sha": space.sha, "n": 0, "real": len(real)}
+    if good.any():
+        scores = quality.measure(
+            np.concatenate(list(made.ended()))[good],
+            ends["label"].to_numpy(np.int64)[good],
+            real,
+            space,
+            device=place.where,
+            batch=place.batch or 100,
+            generator=sha,
+        )
     return {
         "model_ref": made.about["model_ref"],
         "model_sha": sha,
@@ -88,6 +90,6 @@ def _row(made: Made, real: Data, space: Space, place: Place) -> dict[str, Any]:
         "split": real.split,
         "key": made.key,
         "left_out": int((~good).sum()),
-        "saturated": float(ends["saturated"][good].mean()),
+        "saturated": float(ends["saturated"][good].mean()) if good.any() else None,
         **scores,
     }

@@ -72,6 +72,35 @@ def test_equal_slopes_and_few_images_cannot_tell():
     assert "19 images; 20 are the fewest" in figure_of.CLAIMS[0](flatness=few).detail
 
 
+def test_networks_without_a_slope_do_not_fail_by_their_number():
+    """Five networks of slope 0 and independent noise: a claim is to fail by chance in 1 of 40 tables at most."""
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(40):
+        noise = rng.normal(size=(100, 5))
+        found.append(figure_of.all_above_zero("all rise", lambda rows, of=noise: of[rows].mean(0), 100, "").outcome)
+    assert found.count(FAILS) <= 3
+    assert found.count(HOLDS) == 0
+
+
+def test_one_network_that_sinks_fails_for_all_and_the_least_is_told():
+    values = np.stack([np.linspace(0, 2, 100), np.linspace(-3, -1, 100), np.linspace(-0.9, 1, 100)], axis=1)
+    verdict = figure_of.all_above_zero("all rise", lambda rows: values[rows].mean(0), 100, "")
+    assert (verdict.outcome, verdict.number) == (FAILS, pytest.approx(-2))
+    open_ones = figure_of.all_above_zero("all rise", lambda rows: values[rows][:, [0, 2]].mean(0), 100, "")
+    assert (open_ones.outcome, open_ones.number) == (CANNOT_TELL, pytest.approx(0.05))
+    half = 2.2414 * values[:, 2].std() / 10  # 97.5 % on both sides of a normal mean of 100
+    assert open_ones.interval == pytest.approx((0.05 - half, 0.05 + half), abs=0.02)
+
+
+def test_networks_of_which_nothing_is_known_are_named_and_left_out():
+    made = table({"SAT": 1, "mine": 9, "standard": 2}, noise=0.01)
+    assert outcomes(made)[:3] == [HOLDS] * 3
+    assert "; left out, nothing tells how they were trained: mine" in figure_of.CLAIMS[0](flatness=made).detail
+    made["model_ref"] = "robustbench:cifar10/Linf/Standard"
+    assert outcomes(made) == [CANNOT_TELL] * 7
+
+
 def test_numbers_are_in_spreads_whatever_the_scale_of_the_logits():
     """A standard network of a tenth of SAT's energies moves less in nats, and is still the less flat one."""
     made = table({"SAT": 1, "JEAT": 0.5, "standard": 2}, scale={"SAT": 10, "standard": 0.1})

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import pandas as pd
 
 from energylens import scores
-from energylens.quality_rows import MEASURES, blocks, count
+from energylens.quality_rows import MEASURES, UNTOUCHED, WORDS, blocks, count, of_inception, shown
 
+LOWER, HIGHER = ("fid", "kid", "lpips"), ("is_mean", "precision", "recall")
 FEW = "it takes {} finite images at least"
 REASONS = {
     "is_mean": FEW.format(10),
@@ -36,28 +37,45 @@ def told(of_rows: pd.DataFrame, measures: tuple[str, ...]) -> list[str]:
 
 
 def _reading(of_rows: pd.DataFrame, measures: tuple[str, ...]) -> Iterator[str]:
+    lower, higher = (", ".join(MEASURES[measure] for measure in of if measure in measures) for of in (LOWER, HIGHER))
     yield (
-        "Mean ± standard deviation (n - 1) over the seeds of the generation; no ± for one seed; – for no score. FID, "
-        "KID and LPIPS are better when lower, IS, precision and recall when higher. Scores of different feature spaces "
-        "or counts of images do not compare."
+        f"Mean ± standard deviation (n - 1) over seeds; –: no score. Better when lower: {lower}; when higher: {higher}."
     )
-    if "kid" in measures:
-        subsets = count(of_rows["kid_subset"])
+    yield from _samplers(of_rows)
+    if (of_rows["kind"] == UNTOUCHED).any():
         yield (
-            f"KID: the usual one, on the space's features, subsets of {subsets} images. Paper's KID (subsets of 10, "
-            "logits): as the paper's code makes it; the two do not compare."
+            "No network: starts without any step. They have an FID and an SVM's share of their own: what a network "
+            "adds is the difference to them."
         )
+    if "kid" in measures:
+        papers = "; paper's KID (subsets of 10, logits): as the paper's code makes it"
+        there = any(of_inception(block) for _, block in blocks(of_rows)) and "kid_paper" in measures
+        subsets = count(of_rows["kid_subset"])
+        yield f"KID: on the space's features, subsets of {subsets} images{papers if there else ''}."
     if "nearest" in measures:
         yield (
-            "Nearest / real: mean L2 distance, pixels in [0, 1], to the nearest training image, and the same from "
-            "training images to another one; images far below that are remembered. Intended, SVM: percent that the "
-            "feature network, or an SVM fitted to real images, takes for the class wanted."
+            "Nearest / real: mean L2 distance, pixels in [0, 1], to the nearest training image, and between training "
+            "images; far below that, images are remembered. Intended, SVM: percent that the feature network, or an SVM "
+            "fitted to real images, takes for the class wanted."
         )
-    if "lpips" in measures:
-        for title, block in blocks(of_rows[of_rows["lpips_space"].notna()]):
-            yield f"LPIPS, {title}: in the layers of {', '.join(map(str, block['lpips_space'].unique()))}."
+    layers = of_rows["lpips_space"].dropna().unique()
+    if "lpips" in measures and len(layers):
+        yield f"LPIPS: in the layers of {', '.join(map(str, layers))}{', a block each' if len(layers) > 1 else ''}."
     if any(block["n"].nunique() > 1 for _, block in blocks(of_rows)):
         yield "Rows of a block differ in how many images were scored; fewer images raise FID."
+
+
+def _samplers(of_rows: pd.DataFrame) -> Iterator[str]:
+    """What the rows' names leave out: the settings that all rows of a sampler share."""
+    one = of_rows[of_rows["preset"].isin(list(WORDS))].groupby("preset", sort=False)["sampler"]
+    steps = dict(of_rows[["sampler", "steps"]].to_numpy())
+    told = [
+        f"{WORDS[str(preset)]} is {names.iloc[0]}, {steps[names.iloc[0]]:.0f} steps"
+        for preset, names in one
+        if names.nunique() == 1
+    ]
+    if told:
+        yield f"Samplers: {'; '.join(told)}."
 
 
 def _missing(of_rows: pd.DataFrame, measures: tuple[str, ...]) -> Iterator[str]:
@@ -65,7 +83,7 @@ def _missing(of_rows: pd.DataFrame, measures: tuple[str, ...]) -> Iterator[str]:
     for title, block in blocks(of_rows):
         parts = [
             f"{MEASURES[measure].partition(' (')[0]}{whose} ({REASONS[measure]})"
-            for measure in measures
+            for measure in shown(measures, block)
             for whose in _whose(block, measure)
         ]
         if parts:
@@ -79,7 +97,7 @@ def _whose(block: pd.DataFrame, measure: str) -> list[str]:
         return []
     if not there.any():
         return [""]
-    shares = there.groupby(block["label"], sort=False).agg(["sum", "size"])
+    shares = there.groupby(block["short"], sort=False).agg(["sum", "size"])
     lacking = shares[shares["sum"] < shares["size"]]
     named = [
         str(label) if not one["sum"] else f"{label} for {one['size'] - one['sum']} of {one['size']} seeds"
@@ -89,10 +107,10 @@ def _whose(block: pd.DataFrame, measure: str) -> list[str]:
 
 
 def _left_out(of_rows: pd.DataFrame) -> Iterator[str]:
-    most = of_rows.groupby(["data", "label", "seed"], sort=False)["left_out"].max()
-    total = most.groupby(level=["data", "label"], sort=False).sum()
+    most = of_rows.groupby(["data", "short", "seed"], sort=False)["left_out"].max()
+    total = most.groupby(level=["data", "short"], sort=False).sum()
     found = total[total > 0].reset_index().itertuples(index=False)
-    parts = [f"{one.left_out:,.0f} of {one.label} ({one.data})" for one in found]
+    parts = [f"{one.left_out:,.0f} of {one.short} ({one.data})" for one in found]
     if parts:
         yield f"Images left out because they are NaN: {'; '.join(parts)}."
 
@@ -101,22 +119,19 @@ def _rankings(of_rows: pd.DataFrame) -> list[str]:
     """The rows' order by FID in each block, as far as their seeds tell them apart."""
     found = {title: _ranking(block) for title, block in blocks(of_rows)}
     if not any(found.values()):
-        return ["Ranking by FID: none, no two rows of a block have two seeds."]
+        return ["Order by FID: none, no two rows of a block have two seeds."]
     rule = (
-        "Ranking by FID, the best first: a row stands behind < when its mean exceeds that of the best of the group "
-        "before it by more than the spread over seeds (the 95 % interval of Welch's t excludes 0), else it joins that "
-        "group behind =."
+        "Order by FID, the best first: behind < where Welch's 95 % interval over seeds tells a row from the best of "
+        "the group before it, else behind =. Rows name eq. (7)'s start alone."
     )
-    return [rule, *(f"Ranking, {title}: {order}." for title, order in found.items() if order)]
+    return [rule, *(f"Order, {title}: {order}." for title, order in found.items() if order)]
 
 
 def _ranking(block: pd.DataFrame) -> str:
-    """`SAT, eq7-pca = TRADES, eq7-pca < standard-14, eq7-pca`, rows of one seed apart."""
-    found = {
-        str(label): -of_one["fid"].dropna().to_numpy(float) for label, of_one in block.groupby("label", sort=False)
-    }
-    single = [label for label, values in found.items() if len(values) == 1]
+    """`SAT, PCA = TRADES, PCA < standard-14, PCA`, rows of one seed apart."""
+    found = {str(name): -of_one["fid"].dropna().to_numpy(float) for name, of_one in block.groupby("short", sort=False)}
+    single = [name for name, values in found.items() if len(values) == 1]
     if sum(len(values) > 1 for values in found.values()) < 2:
         return ""
     ranked = " < ".join(" = ".join(group) for group in scores.groups(found))
-    return ranked + (f"; one seed, not ranked: {'; '.join(single)}" if single else "")
+    return ranked + (f"; one seed: {'; '.join(single)}" if single else "")

@@ -3,10 +3,15 @@
 A block is one data set seen through one feature space: scores of different blocks do not compare.
 """
 
+import math
 import re
 from collections.abc import Iterator
 
 import pandas as pd
+
+from energylens import families
+from energylens.generate.sampler import SAMPLERS
+from energylens.method_names import number, parts
 
 INCEPTION = "inception"
 MEASURES = {
@@ -20,8 +25,13 @@ PERCENT = ("intended", "svm")
 WITHIN = {"is_mean": "is_std", "kid": "kid_std", "kid_paper": "kid_paper_std"}
 """measure -> its spread over splits or subsets of the same images"""
 COUNTS = ("n", "real", "left_out", "kid_subset", "saturated", "seed")
-PARTS = r"(.+?)-(random|gaussian|(?:informative-|local-)?pca)(?:-.+)?"
-"""of a method's name: sampler with its settings, start"""
+UNTOUCHED = "no network"
+"""called so, and of this kind: starts as they are, sampler `none`, whichever network they were drawn beside"""
+WORDS = {
+    "eq7": "eq. (7)", "sgld": "SGLD", "jem": "JEM's sampler", "jeat": "JEAT's sampler",
+    "random": "noise", "gaussian": "Gaussian", "pca": "PCA",
+}  # fmt: skip
+"""preset of a sampler, kind of a start -> what a reader calls it"""
 
 
 def rows(frame: pd.DataFrame) -> pd.DataFrame:
@@ -31,24 +41,70 @@ def rows(frame: pd.DataFrame) -> pd.DataFrame:
         frame: scores, one row a model, method, seed and feature space.
 
     Returns:
-        Its columns, numbers as floats, shares of `PERCENT` in percent; `data` with its split (`digits:train`),
-        `method` without its seed, and beside them `sampler` (`eq7-steps200`), `preset` (`eq7`), `start` (`pca`),
-        `network` (the hash of its weights, its name where there is none) and `label` (`SAT, eq7-pca`).
+        Its columns, untouched starts first, numbers as floats, shares of `PERCENT` in percent; `data` with its split
+        (`digits:train`), `method` without its seed, and beside them `sampler` (`eq7-steps200`), `preset` (`eq7`),
+        `start` (`pca`), `place` (the start with its settings), `steps` of the sampler, `network` (the hash of its
+        weights, its name where there is none), `kind` (of `families.kind`, or `UNTOUCHED`), `label`
+        (`SAT, eq. (7), PCA`) and `short`, which does not name eq. (7) (`SAT, PCA`).
     """
     numbers = [*MEASURES, *WITHIN.values(), *COUNTS]
-    made = frame.reindex(columns=list(dict.fromkeys([*frame, *numbers, "lpips_space"])))
+    wanted = dict.fromkeys([*frame, *numbers, "lpips_space", "model_ref", "model_sha", "split"])
+    made = frame.reindex(columns=list(wanted))
     made = made.assign(**{name: made[name].astype(str) for name in ("model", "method", "data", "space")})
     made["method"] = made["method"].str.replace(r"-seed\d+$", "", regex=True)
     made[numbers] = made[numbers].astype(float)
     made[list(PERCENT)] *= 100
     split = made["split"].fillna("").astype(str)
     made["data"] = made["data"].where((split == "") | made["data"].str.contains(":"), made["data"] + ":" + split)
-    parts = made["method"].str.extract(f"^{PARTS}$")
-    made["sampler"], made["start"] = parts[0].fillna(made["method"]), parts[1].fillna("")
+    made = _named(made)
+    last = made.drop_duplicates(["data", "space", "model", "method", "seed"], keep="last")
+    return last.sort_values("kind", key=lambda kind: kind != UNTOUCHED, kind="stable").reset_index(drop=True)
+
+
+def _named(made: pd.DataFrame) -> pd.DataFrame:
+    """With what the methods' names and the networks' tell."""
+    taken = {name: parts(name) for name in made["method"].unique()}
+    sampler = {name: of.sampler if of else name for name, of in taken.items()}
+    made["sampler"] = made["method"].map(sampler)
     made["preset"] = made["sampler"].str.replace(r"-.*", "", regex=True)
+    made["start"] = made["method"].map({name: of.start if of else "" for name, of in taken.items()})
+    made["place"] = made["method"].map({name: name.removeprefix(f"{sampler[name]}-") for name in taken})
+    made["steps"] = made["sampler"].map(steps)
     made["network"] = made["model_sha"].where(made["model_sha"].notna(), made["model"])
-    made["label"] = made["model"] + ", " + made["method"]
-    return made.drop_duplicates(["data", "space", "model", "method", "seed"], keep="last").reset_index(drop=True)
+    made["kind"] = made["model"].map(families.kinds(made))
+    untouched = made["preset"] == "none"
+    made.loc[untouched, ["model", "network", "kind"]] = UNTOUCHED
+    made.loc[untouched, "model_sha"] = None
+    told, short = _methods(made)
+    made["label"] = made["model"] + ", " + made["method"].map(told)
+    made["short"] = made["model"] + ", " + made["method"].map(short)
+    return made
+
+
+def _methods(made: pd.DataFrame) -> tuple[dict[str, str], dict[str, str]]:
+    """Method -> what a reader calls it, in full and short; a preset that has several settings shows them."""
+    full, short = {}, {}
+    several = made.groupby("preset")["sampler"].nunique()
+    for method, sampler, preset, start, place in made[
+        ["method", "sampler", "preset", "start", "place"]
+    ].drop_duplicates().to_numpy():  # fmt: skip
+        of_start = " ".join([WORDS.get(start, start), *place.removeprefix(start).split("-")[1:]])
+        of_sampler = sampler if several[preset] > 1 else WORDS.get(preset, sampler)
+        if not start:
+            full[method] = short[method] = method
+        elif preset == "none":
+            full[method] = short[method] = f"{of_start} start"
+        else:
+            full[method] = f"{of_sampler}, {of_start}"
+            short[method] = of_start if of_sampler == WORDS["eq7"] else full[method]
+    return full, short
+
+
+def steps(sampler: str) -> float:
+    """How many steps a sampler of this name takes: what it says, else its preset's; NaN for a name of another kind."""
+    said = re.search(r"-steps(\d+)", sampler)
+    usual = SAMPLERS.get(sampler.partition("-")[0])
+    return number(said[1]) if said else usual.steps if usual else math.nan
 
 
 def blocks(of_rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -71,11 +127,6 @@ def of_inception(block: pd.DataFrame) -> bool:
     return str(block["space"].iloc[0]).partition(" (")[0] == INCEPTION
 
 
-def family(model: str) -> str:
-    """The first word of a model's name, in small letters: `sat` of `SAT L2` and `Ours SAT`."""
-    return re.split(r"[ _,-]", model.strip().lower().removeprefix("ours "))[0]
-
-
-def is_standard(model: str) -> bool:
-    """Whether a model was trained without attacks; it is recognised by its name, `standard` with what follows."""
-    return model.strip().lower().startswith("standard")
+def shown(measures: tuple[str, ...], block: pd.DataFrame) -> list[str]:
+    """The measures that a block's text shows: the paper's KID in blocks of Inception alone."""
+    return [measure for measure in measures if measure != "kid_paper" or of_inception(block)]

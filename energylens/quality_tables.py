@@ -11,18 +11,20 @@ from dataclasses import dataclass
 import pandas as pd
 
 from energylens.accuracy_tables import ABSENT, FINE
+from energylens.families import ROBUST
 from energylens.quality_notes import told
-from energylens.quality_rows import INCEPTION, MEASURES, PERCENT, WITHIN, blocks, count, of_inception, rows
+from energylens.quality_rows import INCEPTION, MEASURES, PERCENT, WITHIN, blocks, count, rows
+from energylens.quality_rows import shown as shown_in
 from energylens.tabulated import Tabulated
 
-PAPERS_N = 50_000
-"""images that the paper scored"""
+PAPERS_N = PAPERS_REAL = 50_000
+"""images that the paper scored, and the training images that it compared them with"""
 PUBLISHED_DATA = ("cifar10:train", "cifar10")
 """what the published numbers compare with: CIFAR-10's training images"""
 PUBLISHED_BLOCK = f"{PUBLISHED_DATA[0]}, features of {INCEPTION}"
 NUMBERS = (
-    "row", "data", "space", "measure", "mean", "std", "seeds", "within_std", "images_least", "images_most", "real",
-    "saturated", "published", "published_n",
+    "row", "model", "method", "data", "space", "measure", "mean", "std", "seeds", "within_std", "images_least",
+    "images_most", "real", "saturated", "published", "published_n",
 )  # fmt: skip
 Cells = dict[str, dict[str, str]]
 """heading -> row -> cell"""
@@ -34,17 +36,19 @@ class Published:
 
     numbers: Mapping[str, str]
     """measure -> its number as it is printed"""
-    models: tuple[str, ...] = ()
-    """display names of the network that it is of; none for one that has no counterpart here"""
-    methods: tuple[str, ...] = ()
-    """sampler's preset and start that it is of, such as `eq7-pca`"""
+    reference: str = ""
+    """of the network that it is of, as `references.public` writes it; none for one that has no counterpart here"""
+    method: str = ""
+    """that it is of, with its sampler's and start's own settings: `eq7-pca`"""
     n: int | None = PAPERS_N
     mark: str = ""
     """stands behind its numbers"""
+    kind: str = ROBUST
+    """what stands in the column `kind`"""
 
     def fits(self, row: pd.Series) -> bool:
-        """Whether a row of scores has this network's name, and this sampler and start with whatever settings."""
-        return row["model"] in self.models and f"{row['preset']}-{row['start']}" in self.methods
+        """Whether a row of scores is of this network and method, whatever the network is called."""
+        return bool(self.reference) and (row["model_ref"], row["method"]) == (self.reference, self.method)
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,12 @@ class Layout:
     """name of a row -> the row"""
     columns: Mapping[str, str]
     """measure -> heading of its published number"""
-    notes: tuple[str, ...]
-    kind: Callable[[str], str] | None = None
-    """model's or published row's name -> what stands in the column `kind`"""
+    about_published: tuple[str, ...]
+    """notes where published numbers stand in the table"""
+    notes: tuple[str, ...] = ()
+    """notes of every table"""
+    kind: Callable[[pd.Series], str] | None = None
+    """a measured row -> what stands in the column `kind`"""
     kinds: tuple[str, ...] = ()
     """their order"""
 
@@ -81,6 +88,7 @@ def tabulated(frame: pd.DataFrame, layout: Layout) -> Tabulated:
     beside = _beside(scored, layout)
     measured = dict(blocks(scored))
     shows = scored.empty or any(map(_compares, measured.values()))
+    about = layout.about_published if shows else ()
     names = _order(scored, beside if shows else {}, layout)
     made = [_block(title, block, beside, layout) for title, block in measured.items()]
     if scored.empty:
@@ -88,13 +96,14 @@ def tabulated(frame: pd.DataFrame, layout: Layout) -> Tabulated:
         made = [pd.concat({title: pd.DataFrame(_published_cells(beside, layout))}, axis=1)]
     shown = pd.concat([_names(names, layout), *(one.reindex(list(names)) for one in made)], axis=1).fillna(ABSENT)
     numbers = pd.DataFrame(_numbers(scored, beside, layout), columns=list(NUMBERS))
-    notes = (*told(scored, layout.measures), *layout.notes, *_aside(scored, layout, shows))
+    notes = (*told(scored, layout.measures), *layout.notes, *about, *_aside(scored, layout, shows))
     return Tabulated(layout.caption, numbers, shown, notes)
 
 
 def _compares(block: pd.DataFrame) -> bool:
-    """Whether a block is of the features and data that the published numbers are of."""
-    return of_inception(block) and block["data"].iloc[0] in PUBLISHED_DATA
+    """Whether a block is of the features, data and real images that the published numbers are of."""
+    same = (block["space"] == INCEPTION) & block["data"].isin(PUBLISHED_DATA) & (block["real"] == PAPERS_REAL)
+    return bool(same.all())
 
 
 def _beside(scored: pd.DataFrame, layout: Layout) -> dict[str, Published]:
@@ -114,12 +123,10 @@ def _beside(scored: pd.DataFrame, layout: Layout) -> dict[str, Published]:
 
 def _order(scored: pd.DataFrame, beside: Mapping[str, Published], layout: Layout) -> dict[str, str]:
     """Name of each row -> its kind, in the order in which they stand."""
-    models = dict(zip(scored["label"], scored["model"], strict=True))
-    models |= {name: name for name in beside if name not in models}
-    if layout.kind is None:
-        return dict.fromkeys(models, "")
-    kinds = {name: layout.kind(model) for name, model in models.items()}
-    return dict(sorted(kinds.items(), key=lambda item: layout.kinds.index(item[1])))
+    first = scored.drop_duplicates("label")
+    kinds = {str(row["label"]): layout.kind(row) if layout.kind else "" for _, row in first.iterrows()}
+    kinds |= {name: one.kind if layout.kind else "" for name, one in beside.items() if name not in kinds}
+    return dict(sorted(kinds.items(), key=lambda item: layout.kinds.index(item[1]))) if layout.kind else kinds
 
 
 def _names(names: Mapping[str, str], layout: Layout) -> pd.DataFrame:
@@ -132,7 +139,7 @@ def _block(title: str, block: pd.DataFrame, beside: Mapping[str, Published], lay
     found = {str(label): of_one for label, of_one in block.groupby("label", sort=False)}
     cells: Cells = {
         _heading(measure): {name: _cell(of_one, measure) for name, of_one in found.items()}
-        for measure in layout.measures
+        for measure in shown_in(layout.measures, block)
     }
     if block["n"].nunique() > 1:
         cells["images"] = {name: count(of_one["n"]) for name, of_one in found.items()}
@@ -184,6 +191,7 @@ def _numbers(scored: pd.DataFrame, beside: Mapping[str, Published], layout: Layo
         published = beside.get(str(label)) if _compares(of_one) else None
         for measure in measures:
             named = {"row": label, "data": data, "space": space, "measure": measure}
+            named |= {name: of_one[name].iloc[0] for name in ("model", "method")}
             yield named | _measured(of_one, measure) | _printed(published, measure)
     for name, one in beside.items():
         for measure in one.numbers if name not in set(scored["label"]) else ():
@@ -213,10 +221,10 @@ def _aside(scored: pd.DataFrame, layout: Layout, shows: bool) -> list[str]:
         return ["FID of fewer images than the published ones is higher for that alone."] if fewer else []
     heads = " / ".join(MEASURES[measure].partition(" (")[0] for measure in layout.columns)
     each = "; ".join(
-        f"{name} {' / '.join(one.numbers.get(measure, ABSENT) for measure in layout.columns)}{one.mark}"
+        f"{name} {' / '.join(one.numbers.get(measure, ABSENT) for measure in layout.columns)}"
         for name, one in layout.published.items()
     )
     return [
-        f"The published numbers are of {INCEPTION.capitalize()} features on CIFAR-10, the paper's own of {PAPERS_N:,} "
-        f"images: they cannot be compared with this table. {heads}: {each}."
+        f"Published numbers are of {INCEPTION.capitalize()} features and {PAPERS_REAL:,} images of CIFAR-10, and do "
+        f"not compare with this table. {heads}: {each}."
     ]

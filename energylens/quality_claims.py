@@ -9,7 +9,7 @@ import pandas as pd
 from energylens import families, scores
 from energylens.claims import CANNOT_TELL, FAILS, HOLDS, LEVEL, Verdict, wilson
 from energylens.families import ROBUST
-from energylens.quality_rows import MEASURES, UNTOUCHED, blocks, count, rows
+from energylens.quality_rows import MEASURES, PERCENT, UNTOUCHED, blocks, count, rows, short_titles
 from energylens.scores import ABOVE, BELOW, NONE, SINGLE, TIE, Difference
 
 LOWER = ("fid", "kid")
@@ -76,7 +76,8 @@ def better(claim: str, frame: pd.DataFrame, choose: Choose, measure: str = "fid"
         measure: a column of the scores.
     """
     scored = rows(frame)
-    found = {title: list(choose(block)) for title, block in blocks(scored)}
+    short = short_titles(scored)
+    found = {short[title]: list(choose(block)) for title, block in blocks(scored)}
     pairs = [pair for of_block in found.values() for pair in of_block]
     each = [pair.compared(measure, LEVEL / pair.chosen_from) for pair in pairs]
     detail = "; ".join(filter(None, [_details(found, measure), families.strangers(scored.query("kind != @UNTOUCHED"))]))
@@ -96,14 +97,13 @@ def better(claim: str, frame: pd.DataFrame, choose: Choose, measure: str = "fid"
 
 
 def _details(found: dict[str, list[Pair]], measure: str) -> str:
-    """What the gain is in, and of each block its images and what was compared there."""
+    """What the gain is in, of how many images, and what was compared in each block."""
     percent = any(pair.margin for pairs in found.values() for pair in pairs)
-    unit = f"gain in {MEASURES[measure]}{', percent of theirs' if percent else ''}"
-    told = []
-    for title, pairs in found.items():
-        images = count(pd.concat([side["n"] for pair in pairs for side in (pair.ours, pair.theirs)])) if pairs else ""
-        told.append(f"{title}, {images} images: {_told(pairs, measure)}" if pairs else f"{title}: no such pair")
-    return "; ".join([unit, *told]) if found else "no scores"
+    unit = f"gain in {MEASURES[measure]}" + (", percent of theirs" * percent or ", percent" * (measure in PERCENT))
+    sides = [side["n"] for pairs in found.values() for pair in pairs for side in (pair.ours, pair.theirs)]
+    told = [f"{title}: {_told(pairs, measure) if pairs else 'no such pair'}" for title, pairs in found.items()]
+    images = [f"{count(pd.concat(sides))} images a row"] if sides else []
+    return "; ".join([unit, *images, *told]) if found else "no scores"
 
 
 def _told(pairs: list[Pair], measure: str) -> str:
@@ -167,7 +167,8 @@ def most_taken(claim: str, frame: pd.DataFrame, least: float) -> Verdict:
     shares = {}
     for (data, label, kind), found in once.groupby(["data", "short", "kind"], sort=False):
         taken = int((found["svm"] / 100 * found["n"]).round().sum())
-        shares[f"{label} ({data})", kind] = (taken, int(found["n"].sum()))
+        whose = label if once["data"].nunique() == 1 else f"{label} ({data})"
+        shares[whose, kind] = (taken, int(found["n"].sum()))
     told = [f"{name} {taken / n:.1%}" for (name, kind), (taken, n) in shares.items() if kind in (ROBUST, UNTOUCHED)]
     detail = "; ".join(filter(None, [*told, families.strangers(scored.query("kind != @UNTOUCHED"))]))
     ours = [one for (_, kind), one in shares.items() if kind == ROBUST]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from energylens import scores
-from energylens.quality_rows import MEASURES, UNTOUCHED, WORDS, blocks, count, of_inception, shown
+from energylens.quality_rows import MEASURES, UNTOUCHED, WORDS, blocks, count, of_inception, short_titles, shown
 
 LOWER, HIGHER = ("fid", "kid", "lpips"), ("is_mean", "precision", "recall")
 FEW = "it takes {} finite images at least"
@@ -70,7 +70,8 @@ def _samplers(of_rows: pd.DataFrame) -> Iterator[str]:
     one = of_rows[of_rows["preset"].isin(list(WORDS))].groupby("preset", sort=False)["sampler"]
     steps = dict(of_rows[["sampler", "steps"]].to_numpy())
     told = [
-        f"{WORDS[str(preset)]} is {names.iloc[0]}, {steps[names.iloc[0]]:.0f} steps"
+        f"{WORDS[str(preset)]} is {names.iloc[0]}"
+        + (f" ({steps[names.iloc[0]]:.0f} steps)" if "-steps" not in names.iloc[0] else "")
         for preset, names in one
         if names.nunique() == 1
     ]
@@ -120,11 +121,12 @@ def _rankings(of_rows: pd.DataFrame) -> list[str]:
     found = {title: _ranking(block) for title, block in blocks(of_rows)}
     if not any(found.values()):
         return ["Order by FID: none, no two rows of a block have two seeds."]
+    short = short_titles(of_rows)
     rule = (
         "Order by FID, the best first: behind < where Welch's 95 % interval over seeds tells a row from the best of "
-        "the group before it, else behind =. Rows name eq. (7)'s start alone."
+        "the group before it, else behind =. A row that names a start alone is of eq. (7)."
     )
-    return [rule, *(f"Order, {title}: {order}." for title, order in found.items() if order)]
+    return [rule, *(f"Order, {short[title]}: {order}." for title, order in found.items() if order)]
 
 
 def _ranking(block: pd.DataFrame) -> str:

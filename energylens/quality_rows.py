@@ -113,6 +113,12 @@ def blocks(of_rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
         yield f"{data}, features of {space}", block
 
 
+def short_titles(of_rows: pd.DataFrame) -> dict[str, str]:
+    """Title of each block -> the same without what all blocks share, or the feature space at least."""
+    one = of_rows["data"].nunique() == 1
+    return {title: str(block["space"].iloc[0]) if one else title for title, block in blocks(of_rows)}
+
+
 def count(numbers: pd.Series) -> str:
     """`2,000`, or `1,998 to 2,000` where they differ."""
     there = numbers.dropna()

@@ -1,7 +1,7 @@
 """Tables of the quality of generated images beside the published numbers: what Tables 2b and 2c share. No torch.
 
-Published numbers are of Inception features on CIFAR-10: they stand in that block alone. Without such a block a note
-gives them, for scores of another feature space or data set do not compare.
+Published numbers are of Inception features on CIFAR-10: they stand in that block alone, for scores of another feature
+space or data set do not compare. Without such a block the CSV alone has them.
 """
 
 import math
@@ -96,7 +96,7 @@ def tabulated(frame: pd.DataFrame, layout: Layout) -> Tabulated:
         made = [pd.concat({title: pd.DataFrame(_published_cells(beside, layout))}, axis=1)]
     shown = pd.concat([_names(names, layout), *(one.reindex(list(names)) for one in made)], axis=1).fillna(ABSENT)
     numbers = pd.DataFrame(_numbers(scored, beside, layout), columns=list(NUMBERS))
-    notes = (*told(scored, layout.measures), *layout.notes, *about, *_aside(scored, layout, shows))
+    notes = (*told(scored, layout.measures), *layout.notes, *about, *_aside(scored, shows))
     return Tabulated(layout.caption, numbers, shown, notes)
 
 
@@ -214,17 +214,12 @@ def _printed(published: Published | None, measure: str) -> dict[str, object]:
     return {"published": float(published.numbers[measure]), "published_n": published.n or math.nan}
 
 
-def _aside(scored: pd.DataFrame, layout: Layout, shows: bool) -> list[str]:
-    """The published numbers as a note, where the table has no block that they compare with."""
+def _aside(scored: pd.DataFrame, shows: bool) -> list[str]:
+    """Why published numbers do not compare, or not well."""
     if shows:
         fewer = [block for _, block in blocks(scored) if _compares(block) and block["n"].min() < PAPERS_N]
         return ["FID of fewer images than the published ones is higher for that alone."] if fewer else []
-    heads = " / ".join(MEASURES[measure].partition(" (")[0] for measure in layout.columns)
-    each = "; ".join(
-        f"{name} {' / '.join(one.numbers.get(measure, ABSENT) for measure in layout.columns)}"
-        for name, one in layout.published.items()
-    )
     return [
-        f"Published numbers are of {INCEPTION.capitalize()} features and {PAPERS_REAL:,} images of CIFAR-10, and do "
-        f"not compare with this table. {heads}: {each}."
+        f"The published numbers are of {INCEPTION.capitalize()} features and {PAPERS_REAL:,} images of CIFAR-10 and do "
+        "not compare with this table; they stand in its CSV alone."
     ]

@@ -151,9 +151,8 @@ def an_svm_takes_them(table_2b: pd.DataFrame) -> Verdict:
     Per robust network, all seeds together. Holds when Wilson's 95 % interval lies above 0.9 for every network, fails
     when it lies below for one; without an SVM's scores it cannot tell.
     """
-    words = (
-        f"at least {TAKEN:.0%} of robust networks' images from the PCA start are taken by an SVM for the class wanted"
-    )
+    whose = "robust networks' images from the PCA start"
+    words = f"at least {100 * TAKEN:.0f} % of {whose} are taken by an SVM for the class wanted"
     return most_taken(words, table_2b, TAKEN)
 
 

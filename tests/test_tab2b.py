@@ -30,26 +30,34 @@ def test_it_declares_its_interface():
     assert all(claim.__doc__ for claim in tab2b.CLAIMS)
 
 
+LINF, L2 = "robustbench:cifar10/Linf/", "robustbench:cifar10/L2/"
+BETTER = "Wang2023Better_WRN-28-10"
+
+
 @pytest.mark.parametrize(
-    ("model", "method", "printed"),
+    ("reference", "method", "printed"),
     [
-        ("Better DM Linf", "sgld-random", ["1.82", "357.21", "11.19", "0.39", "50,000"]),
-        ("Better DM Linf", "eq7-gaussian", ["7.18", "64.98", "2.02", "0.18", "50,000"]),
-        ("Better DM Linf", "eq7-pca", ["7.66", "97.38", "2.15", "0.20", "50,000"]),
-        ("Better DM L2", "sgld-gaussian", ["8.75", "27.71", "0.56", "0.18", "50,000"]),
-        ("Better DM L2", "eq7-steps200-pca", ["8.97", "30.74", "0.51", "0.18", "50,000"]),
-        ("SAT Linf", "eq7-pca", ["7.96", "72.15", "1.03", "0.21", "50,000"]),
-        ("TRADES", "eq7-pca", ["7.19", "72.51", "1.31", "0.22", "50,000"]),
-        ("MART", "eq7-pca", ["8.11", "66.98", "1.03", "0.20", "50,000"]),
-        ("SAT L2", "eq7-pca", ["8.58", "45.19", "0.49", "0.19", "50,000"]),
-        ("SAT L2", "sgld-pca", ["–"] * 5),
-        ("SAT L2", "eq7-gaussian", ["–"] * 5),
-        ("SAT", "eq7-pca", ["–"] * 5),
+        (LINF + BETTER, "eq7-random", ["1.82", "357.21", "11.19", "0.39", "50,000"]),
+        (LINF + BETTER, "eq7-gaussian", ["7.18", "64.98", "2.02", "0.18", "50,000"]),
+        (LINF + BETTER, "eq7-pca", ["7.66", "97.38", "2.15", "0.20", "50,000"]),
+        (L2 + BETTER, "eq7-gaussian", ["8.75", "27.71", "0.56", "0.18", "50,000"]),
+        (L2 + BETTER, "eq7-pca", ["8.97", "30.74", "0.51", "0.18", "50,000"]),
+        (LINF + "Engstrom2019Robustness", "eq7-pca", ["7.96", "72.15", "1.03", "0.21", "50,000"]),
+        (LINF + "Zhang2019Theoretically", "eq7-pca", ["7.19", "72.51", "1.31", "0.22", "50,000"]),
+        (LINF + "Wang2020Improving", "eq7-pca", ["8.11", "66.98", "1.03", "0.20", "50,000"]),
+        (L2 + "Engstrom2019Robustness", "eq7-pca", ["8.58", "45.19", "0.49", "0.19", "50,000"]),
+        (L2 + BETTER, "sgld-gaussian", ["–"] * 5),
+        (L2 + BETTER, "eq7-steps200-pca", ["–"] * 5),
+        (L2 + BETTER, "eq7-pca-sigma0.01", ["–"] * 5),
+        (L2 + "Engstrom2019Robustness", "eq7-gaussian", ["–"] * 5),
+        (LINF + "Wang2023Better_WRN-70-16", "eq7-pca", ["–"] * 5),
+        ("SAT-L2.pt@resnet50", "eq7-pca", ["–"] * 5),
+        (None, "eq7-pca", ["–"] * 5),
     ],
 )
-def test_published_numbers_stand_beside_model_norm_and_start_that_fit(model, method, printed):
-    shown = tab2b.draw(published(model, method)).shown[CIFAR]
-    assert shown.loc[f"{model}, {method}"].tolist()[-5:] == printed
+def test_published_numbers_stand_beside_the_network_norm_and_method_that_they_are_of(reference, method, printed):
+    shown = tab2b.draw(published("SAT L2", method, model_ref=reference)).shown[CIFAR]
+    assert shown.iloc[0].tolist()[-5:] == printed
     assert list(shown)[-5:] == [
         "published IS", "published FID", "published paper's KID", "published LPIPS", "published n",
     ]  # fmt: skip
@@ -61,43 +69,68 @@ def test_cells_are_means_and_spreads_over_seeds():
     rows = scores("SAT", "eq7-pca", fid=LOW, kid=[0.0123, 0.0125, 0.0127], intended=[0.9, 0.92, 0.94])
     shown = tab2b.draw(frame(rows, scores("TRADES", "sgld-random", fid=357.214, n=10_000))).shown
     block = shown[f"digits:train, features of {SPACE}: 2,000 to 10,000 images, 1,297 real ones"]
-    assert block.loc["SAT, eq7-pca"].to_dict() == {
-        "IS": "7.50±0.00", "FID": "20.40±0.40", "KID": "0.0125±0.0002",
-        "paper's KID (subsets of 10, logits)": "0.800±0.000", "precision": "0.750±0.000", "recall": "0.500±0.000",
-        "LPIPS": "0.200±0.000", "nearest / real": "5.00±0.00 / 4.00", "intended": "92.0±2.0", "SVM": "90.0±0.0",
-        "images": "2,000", "seeds": "3",
+    assert block.loc["SAT, eq. (7), PCA"].to_dict() == {
+        "IS": "7.50±0.00", "FID": "20.40±0.40", "KID": "0.0125±0.0002", "precision": "0.750±0.000",
+        "recall": "0.500±0.000", "LPIPS": "0.200±0.000", "nearest / real": "5.00±0.00 / 4.00",
+        "intended": "92.0±2.0", "SVM": "90.0±0.0", "images": "2,000", "seeds": "3",
     }  # fmt: skip
-    assert block.loc["TRADES, sgld-random"].tolist() == [
-        "7.50", "357.21", "0.0125", "0.800", "0.750", "0.500", "0.200", "5.00 / 4.00", "95.00", "90.00", "10,000", "1",
+    assert block.loc["TRADES, SGLD, noise"].tolist() == [
+        "7.50", "357.21", "0.0125", "0.750", "0.500", "0.200", "5.00 / 4.00", "95.00", "90.00", "10,000", "1",
     ]  # fmt: skip
+
+
+def test_the_papers_kid_is_shown_in_blocks_of_inception_alone():
+    made = tab2b.draw(frame(scores("SAT", "eq7-pca"), published("SAT", "eq7-pca")))
+    titles = {title for title, heading in made.shown.columns if heading.startswith("paper's KID")}
+    assert titles == {CIFAR}
+    assert "paper's KID (subsets of 10, logits): as the paper's code makes it" in " ".join(made.notes)
+    assert len(made.numbers[(made.numbers["measure"] == "kid_paper") & made.numbers["mean"].notna()]) == 2
+    assert "paper's KID" not in " ".join(tab2b.draw(scores("SAT", "eq7-pca")).notes)
 
 
 def test_rows_keep_the_frames_order_and_each_space_has_a_block():
     made = [scores(model, method) for model, method in (("b", "sgld-random"), ("a", "eq7-pca"), ("b", "eq7-pca"))]
     shown = tab2b.draw(frame(*made, scores("a", "eq7-pca", space=OTHER))).shown
-    assert shown["", "model, method"].tolist() == ["b, sgld-random", "a, eq7-pca", "b, eq7-pca"]
+    assert shown["", "model, method"].tolist() == ["b, SGLD, noise", "a, eq. (7), PCA", "b, eq. (7), PCA"]
     other = DIGITS.replace(SPACE, OTHER)
     assert list(dict.fromkeys(shown.columns.get_level_values(0))) == ["", DIGITS, other]
     assert shown[other]["FID"].tolist() == ["–", "40.00", "–"]
 
 
-@pytest.mark.parametrize("elsewhere", [{"space": SPACE}, {"data": "digits"}])
-def test_no_published_number_stands_in_a_block_of_other_features_or_data(elsewhere):
-    made = tab2b.draw(published("SAT L2", "eq7-pca", **elsewhere))
+@pytest.mark.parametrize(
+    "elsewhere", [{"space": SPACE}, {"data": "digits"}, {"real": 10_000}, {"space": "inception (mine.pth)"}]
+)
+def test_no_published_number_stands_in_a_block_that_does_not_compare(elsewhere):
+    named = {"model_ref": L2 + "Engstrom2019Robustness"}
+    made = tab2b.draw(published("SAT L2", "eq7-pca", **named, **elsewhere))
     assert not [heading for _, heading in made.shown.columns if heading.startswith("published")]
-    assert made.shown["", "model, method"].tolist() == ["SAT L2, eq7-pca"]
-    note = told(made, "The published numbers are of Inception features on CIFAR-10")
-    assert "cannot be compared" in note
-    assert "IS / FID / paper's KID / LPIPS: Better DM Linf, random 1.82 / 357.21 / 11.19 / 0.39; " in note
-    both = tab2b.draw(frame(published("SAT L2", "eq7-pca", **elsewhere), published("SAT L2", "eq7-pca")))
-    titles = {title for title, heading in both.shown.columns if heading == "published IS"}
-    assert titles == {CIFAR}
-    assert not [note for note in both.notes if note.startswith("The published numbers are of")]
+    assert made.shown["", "model, method"].tolist() == ["SAT L2, eq. (7), PCA"]
+    assert "do not compare" in told(made, "The published numbers are of Inception features")
+    assert made.numbers["published"].notna().sum() == 9 * 4
 
 
-def test_inception_from_a_file_is_inception():
-    shown = tab2b.draw(published("SAT L2", "eq7-pca", space="inception (mine.pth)")).shown
-    assert "45.19" in shown.loc["SAT L2, eq7-pca"].tolist()
+def test_published_numbers_stand_in_one_block_of_several():
+    named = published("SAT L2", "eq7-pca", model_ref=L2 + "Engstrom2019Robustness")
+    made = tab2b.draw(frame(named, scores("SAT", "eq7-pca"), published("a", "eq7-pca", space="inception (mine.pth)")))
+    assert {title for title, heading in made.shown.columns if heading == "published IS"} == {CIFAR}
+    assert not [note for note in made.notes if note.startswith("The published numbers are of")]
+
+
+def test_untouched_starts_are_rows_of_no_network():
+    made = tab2b.draw(frame(scores("SAT", "eq7-pca"), scores("SAT", "none-pca"), scores("SAT", "none-gaussian")))
+    assert made.shown["", "model, method"].tolist() == [
+        "no network, PCA start", "no network, Gaussian start", "SAT, eq. (7), PCA",
+    ]  # fmt: skip
+    assert "an FID and an SVM's share of their own" in told(made, "No network: ")
+    assert not [note for note in tab2b.draw(scores("SAT", "eq7-pca")).notes if note.startswith("No network")]
+
+
+def test_settings_that_rows_share_stand_in_a_note():
+    made = tab2b.draw(frame(scores("SAT", "eq7-stepsize0.05-steps200-pca"), scores("SAT", "sgld-pca")))
+    assert told(made, "Samplers: ") == "Samplers: eq. (7) is eq7-stepsize0.05-steps200; SGLD is sgld (50 steps)."
+    several = tab2b.draw(frame(scores("SAT", "eq7-steps200-pca"), scores("SAT", "eq7-pca")))
+    assert several.shown["", "model, method"].tolist() == ["SAT, eq7-steps200, PCA", "SAT, eq7, PCA"]
+    assert not [note for note in several.notes if note.startswith("Samplers")]
 
 
 def test_fewer_images_than_the_papers_are_told():
@@ -109,11 +142,11 @@ def test_fewer_images_than_the_papers_are_told():
 def test_a_missing_score_is_a_dash_with_its_reason():
     rows = [scores("SAT", "eq7-pca", svm=None, kid=[0.1, None]), scores("TRADES", "eq7-pca", svm=None, is_mean=None)]
     made = tab2b.draw(frame(*rows))
-    assert made.shown[DIGITS].loc["TRADES, eq7-pca", ["IS", "SVM"]].tolist() == ["–", "–"]
-    assert made.shown[DIGITS].loc["SAT, eq7-pca", ["KID", "SVM"]].tolist() == ["0.100", "–"]
+    assert made.shown[DIGITS].loc["TRADES, eq. (7), PCA", ["IS", "SVM"]].tolist() == ["–", "–"]
+    assert made.shown[DIGITS].loc["SAT, eq. (7), PCA", ["KID", "SVM"]].tolist() == ["0.100", "–"]
     assert told(made, "No score") == (
-        f"No score on digits:train, features of {SPACE}: IS of TRADES, eq7-pca (it takes 10 finite images at least); "
-        "KID of SAT, eq7-pca for 1 of 2 seeds (it takes 2 finite images at least); SVM (an SVM is fitted to at most "
+        f"No score on digits:train, features of {SPACE}: IS of TRADES, PCA (it takes 10 finite images at least); "
+        "KID of SAT, PCA for 1 of 2 seeds (it takes 2 finite images at least); SVM (an SVM is fitted to at most "
         "5,000 real images of at most 1,024 values)."
     )
     inception = tab2b.draw(published("SAT L2", "eq7-pca"))
@@ -122,39 +155,37 @@ def test_a_missing_score_is_a_dash_with_its_reason():
 
 def test_a_frame_without_some_columns_has_dashes_there():
     made = tab2b.draw(scores("SAT", "eq7-pca").drop(columns=["left_out", "saturated", "svm"]))
-    assert made.shown[DIGITS].loc["SAT, eq7-pca", ["SVM", "seeds"]].tolist() == ["–", "1"]
+    assert made.shown[DIGITS].loc["SAT, eq. (7), PCA", ["SVM", "seeds"]].tolist() == ["–", "1"]
 
 
 def test_images_left_out_are_told():
     rows = [scores("SAT", "eq7-pca", left_out=[2, 1], space=space) for space in (SPACE, OTHER)]
     assert told(tab2b.draw(frame(*rows)), "Images left out") == (
-        "Images left out because they are NaN: 3 of SAT, eq7-pca (digits:train)."
+        "Images left out because they are NaN: 3 of SAT, PCA (digits:train)."
     )
 
 
 def test_notes_say_what_the_papers_numbers_say_of_its_starts():
-    notes = " ".join(tab2b.draw(scores("SAT", "eq7-pca")).notes)
-    assert "PCA of Better DM and its row of eq. (7) with the same numbers" in notes
+    notes = " ".join(tab2b.draw(published("SAT", "eq7-pca")).notes)
+    assert "PCA of Better DM has the same numbers as its row of eq. (7)" in notes
     assert "Gaussian start beats PCA in FID (Linf 64.98 against 97.38, L2 27.71 against 30.74)" in notes
 
 
 def test_rows_that_seeds_do_not_tell_apart_are_a_tie():
     tied = [scores("SAT", "eq7-pca", fid=LOW), scores("TRADES", "eq7-pca", fid=[20.1, 20.5, 20.9])]
     made = tab2b.draw(frame(*tied, scores("standard", "eq7-pca", fid=HIGH), scores("one", "eq7-pca")))
-    assert told(made, "Ranking, ") == (
-        f"Ranking, digits:train, features of {SPACE}: SAT, eq7-pca = TRADES, eq7-pca < standard, eq7-pca; one seed, "
-        "not ranked: one, eq7-pca."
-    )
-    assert told(tab2b.draw(scores("SAT", "eq7-pca")), "Ranking by FID: none")
+    assert told(made, "Order, ") == f"Order, {SPACE}: SAT, PCA = TRADES, PCA < standard, PCA; one seed: one, PCA."
+    assert told(tab2b.draw(scores("SAT", "eq7-pca")), "Order by FID: none")
 
 
 def test_numbers_have_one_row_a_block_row_and_measure():
-    made = tab2b.draw(frame(published("SAT L2", "eq7-pca", fid=[45, 46]), scores("SAT", "eq7-pca"))).numbers
+    named = published("SAT L2", "eq7-pca", fid=[45, 46], model_ref=L2 + "Engstrom2019Robustness")
+    made = tab2b.draw(frame(named, scores("SAT", "eq7-pca"))).numbers
     assert len(made) == 2 * 11 + 8 * 4
-    row = made[(made["row"] == "SAT L2, eq7-pca") & (made["measure"] == "fid")].iloc[0]
+    row = made[(made["row"] == "SAT L2, eq. (7), PCA") & (made["measure"] == "fid")].iloc[0]
     assert row[["mean", "seeds", "images_least", "published", "published_n"]].tolist() == [45.5, 2, 2000, 45.19, 50_000]
     assert row["std"] == pytest.approx(math.sqrt(0.5))
-    within = made[(made["row"] == "SAT, eq7-pca") & (made["measure"] == "kid")].iloc[0]
+    within = made[(made["row"] == "SAT, eq. (7), PCA") & (made["measure"] == "kid")].iloc[0]
     assert within["within_std"] == ALL["kid_std"]
     alone = made[(made["row"] == "MART, eq. (7)") & (made["measure"] == "kid_paper")].iloc[0]
     assert (alone["published"], alone["seeds"]) == (1.03, 0)
@@ -169,15 +200,20 @@ def test_a_frame_without_rows_shows_what_is_published():
 
 def test_text_fits_a_terminal_and_latex_is_escaped():
     rows = [
-        published(model, method, fid=LOW) for model in ("SAT L2", "a_model #1") for method in tab2b.METHODS["random"]
+        published(model, method, fid=LOW)
+        for model in ("SAT L2", "a_model #1")
+        for method in ("sgld-random", "eq7-random")
     ]
     made = tab2b.draw(frame(*rows, scores("SAT", "eq7-pca", fid=LOW)))
     assert max(map(len, tabulated.text(made).splitlines())) <= 120
     written = tabulated.latex(made)
-    assert "a\\_model \\#1, sgld-random & 7.50$\\pm$0.00 & 20.40$\\pm$0.40 &" in written
+    assert "a\\_model \\#1, SGLD, noise & 7.50$\\pm$0.00 & 20.40$\\pm$0.40 &" in written
     assert written.isascii()
     assert not re.search(r"(?<!\\)[%#_~^]", written.split("\n", 1)[1])
-    assert pd.DataFrame(made.numbers).shape == (5 * 11 + 9 * 4, 14)
+    assert pd.DataFrame(made.numbers).shape == (5 * 11 + 9 * 4, 16)
+
+
+FID, KID, PRECISION, SVM, TAKEN = tab2b.CLAIMS[5:]
 
 
 @pytest.mark.parametrize(
@@ -186,8 +222,12 @@ def test_text_fits_a_terminal_and_latex_is_escaped():
         (tab2b.pca_beats_noise, ("SAT", "eq7-pca"), ("SAT", "eq7-random"), "fid", (LOW, HIGH)),
         (tab2b.pca_beats_gaussian_fid, ("SAT", "eq7-pca"), ("SAT", "eq7-gaussian"), "fid", (LOW, HIGH)),
         (tab2b.pca_beats_gaussian_is, ("SAT", "eq7-pca"), ("SAT", "eq7-gaussian"), "is_mean", (HIGH, LOW)),
-        (tab2b.eq7_beats_sgld, ("SAT", "eq7-steps9-pca"), ("SAT", "sgld-pca"), "fid", (LOW, HIGH)),
-        (tab2b.robust_beats_standard, ("SAT", "eq7-pca"), ("standard-6", "eq7-pca"), "fid", (LOW, HIGH)),
+        (tab2b.eq7_improves_its_start, ("SAT", "eq7-pca"), ("SAT", "none-pca"), "fid", (LOW, HIGH)),
+        (tab2b.eq7_improves_its_start, ("SAT", "eq7-gaussian"), ("x", "none-gaussian"), "fid", (LOW, HIGH)),
+        (tab2b.eq7_beats_sgld, ("SAT", "eq7-steps50-pca"), ("SAT", "sgld-pca"), "fid", (LOW, HIGH)),
+        (FID, ("SAT", "eq7-pca"), ("standard-6", "eq7-pca"), "fid", (LOW, HIGH)),
+        (KID, ("SAT", "eq7-random"), ("standard-6", "eq7-random"), "kid", (LOW, HIGH)),
+        (PRECISION, ("SAT", "eq7-pca"), ("standard-6", "eq7-pca"), "precision", (HIGH, LOW)),
     ],
 )
 def test_claims(claim, better, worse, measure, order):
@@ -203,9 +243,34 @@ def test_claims(claim, better, worse, measure, order):
     assert judged(claim, scores(*better))[0] == CANNOT_TELL
 
 
-def test_starts_are_compared_with_one_sampler_where_there_is_one():
-    rows = [scores("SAT", "sgld-random", fid=LOW), scores("SAT", "eq7-pca", fid=MIDDLE)]
-    assert judged(tab2b.pca_beats_noise, *rows) == (FAILS, -9.833, 6)
+def test_an_svms_share_is_compared_in_percent():
+    def outcome(first, second):
+        return judged(SVM, scores("SAT", "eq7-pca", svm=first), scores("standard-6", "eq7-pca", svm=second))
+
+    assert outcome([0.9, 0.92], [0.5, 0.52]) == (HOLDS, 40, 4)
+    assert outcome([0.5, 0.52], [0.9, 0.92]) == (FAILS, -40, 4)
+    assert outcome([None, None], [0.9, 0.92])[0] == CANNOT_TELL
+
+
+def test_an_svm_takes_nine_in_ten_of_every_robust_network():
+    def outcome(*rows):
+        return judged(TAKEN, *rows)
+
+    sat = scores("SAT", "eq7-pca", svm=[0.95, 0.97], n=500)  # 960 of 1,000: Wilson's interval is [0.946, 0.970]
+    assert outcome(sat) == (HOLDS, 0.96, 1000)
+    verdict = TAKEN(frame(sat, scores("SAT", "none-pca", svm=0.975), scores("SAT", "eq7-pca", n=500, space=OTHER)))
+    assert verdict.interval == pytest.approx((0.946, 0.970), abs=1e-3)
+    assert verdict.detail == "no network, PCA start 97.5%; SAT, PCA 96.0%"
+    assert outcome(sat, scores("TRADES", "eq7-pca", svm=0.87)) == (FAILS, 0.87, 2000)  # [0.855, 0.884]
+    assert outcome(sat, scores("TRADES", "eq7-pca", svm=0.9)) == (CANNOT_TELL, 0.9, 2000)
+    assert outcome(sat, scores("TRADES", "eq7-random", svm=0.1), scores("standard", "eq7-pca", svm=0.1))[0] == HOLDS
+    assert outcome(scores("SAT", "eq7-pca", svm=None))[0] == CANNOT_TELL
+
+
+def test_starts_are_compared_with_one_and_the_same_sampler():
+    rows = [scores("SAT", "sgld-random", fid=HIGH), scores("SAT", "eq7-pca", fid=MIDDLE)]
+    rows.append(scores("SAT", "eq7-steps200-random", fid=HIGH))
+    assert judged(tab2b.pca_beats_noise, *rows)[0] == CANNOT_TELL
     rows.append(scores("SAT", "eq7-random", fid=HIGH))
     assert judged(tab2b.pca_beats_noise, *rows) == (HOLDS, 10.067, 6)
     others = [scores("TRADES", "eq7-random", fid=LOW), scores("standard-6", "eq7-random", fid=LOW)]
@@ -213,16 +278,31 @@ def test_starts_are_compared_with_one_sampler_where_there_is_one():
 
 
 def test_samplers_are_compared_from_one_start_with_one_setting():
-    rows = [scores("SAT", "eq7-pca-sigma0.01", fid=LOW), scores("SAT", "sgld-pca", fid=HIGH)]
+    rows = [scores("SAT", "eq7-steps50-pca-sigma0.01", fid=LOW), scores("SAT", "sgld-pca", fid=HIGH)]
     assert judged(tab2b.eq7_beats_sgld, *rows)[0] == CANNOT_TELL
     assert judged(tab2b.eq7_beats_sgld, *rows, scores("SAT", "sgld-pca-sigma0.01", fid=HIGH))[0] == HOLDS
 
 
+def test_samplers_of_unequal_steps_do_not_compare():
+    rows = [scores("SAT", "eq7-pca", fid=LOW), scores("SAT", "sgld-pca", fid=HIGH)]
+    verdict = tab2b.eq7_beats_sgld(frame(*rows))
+    assert verdict.outcome == CANNOT_TELL
+    assert "SAT, SGLD, PCA 40.3, but 500 and 50 steps do not compare" in verdict.detail
+    assert judged(tab2b.eq7_beats_sgld, *rows, scores("SAT", "sgld-steps500-pca", fid=HIGH))[0] == HOLDS
+
+
+def test_an_untouched_start_is_no_network_of_other_claims():
+    rows = [scores("SAT", "none-pca", fid=LOW), scores("SAT", "none-random", fid=HIGH)]
+    rows += [scores("standard-6", "none-pca", fid=HIGH)]
+    assert {claim(frame(*rows)).outcome for claim in tab2b.CLAIMS} == {CANNOT_TELL}
+
+
 def test_one_robust_network_that_is_worse_fails_for_all():
-    models = [f"robust{place}" for place in range(6)]
+    models = [f"SAT {place}" for place in range(6)]
     rows = [scores(model, "eq7-pca", fid=LOW) for model in models] + [scores("standard-6", "eq7-pca", fid=MIDDLE)]
-    verdict = tab2b.robust_beats_standard(frame(*rows))
+    verdict = FID(frame(*rows))
     assert (verdict.outcome, verdict.n) == (HOLDS, 21)
-    assert verdict.detail.endswith("6 of 6 better")
-    assert judged(tab2b.robust_beats_standard, *rows, scores("robust6", "eq7-pca", fid=HIGH))[0] == FAILS
-    assert judged(tab2b.robust_beats_standard, *rows, scores("robust6", "sgld-pca", fid=HIGH))[0] == HOLDS
+    assert "6 of 6 better, the least SAT 0, PCA 20.4 against standard-6, PCA 30.23, better" in verdict.detail
+    assert judged(FID, *rows, scores("TRADES", "eq7-pca", fid=HIGH))[0] == FAILS
+    assert judged(FID, *rows, scores("TRADES", "sgld-pca", fid=HIGH))[0] == HOLDS
+    assert judged(FID, *rows, scores("standard-10", "eq7-pca", fid=LOW))[0] == CANNOT_TELL

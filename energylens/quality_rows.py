@@ -15,7 +15,7 @@ from energylens.method_names import number, parts
 
 INCEPTION = "inception"
 MEASURES = {
-    "is_mean": "IS", "fid": "FID", "kid": "KID", "kid_paper": "paper's KID (subsets of 10, logits)",
+    "is_mean": "IS", "fid": "FID", "kid": "KID", "kid_paper": "paper's KID",
     "precision": "precision", "recall": "recall", "lpips": "LPIPS", "nearest": "nearest",
     "nearest_real": "nearest real", "intended": "intended", "svm": "SVM",
 }  # fmt: skip

@@ -66,7 +66,7 @@ LAYOUT = Layout(
     about_published=(
         "Published: Mirza et al. 2024 (arXiv:2407.06315), Table 2c; Ours: eq. (7), 50,000 images, one run. The other "
         "rows are quoted there, without how many images they are of.",
-        "* hybrid models, not measured here. FIDs of the JEM family are of samples from the replay buffer of its "
+        "* published rows of hybrid models. FIDs of the JEM family are of samples from the replay buffer of its "
         "training, not of chains that start anew: JEM++'s authors say that their checkpoint gets 36.5 with all images "
         "of its buffer.",
     ),

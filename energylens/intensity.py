@@ -5,14 +5,11 @@ has one row a network, method, chain and recorded step; a pixel is saturated whe
 """
 
 import math
-import re
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from energylens import method_names
-from energylens.generate.sampler import SAMPLERS
+from energylens.method_names import setting
 from energylens.plots import methods
 
 CHAIN = ["model", "method", "sample"]
@@ -114,27 +111,6 @@ def missing(chains: pd.DataFrame, *wanted: str) -> str:
     """Which trainers have not exactly one network in the frame, in one sentence; empty where all have."""
     lacking = [methods.label(name) for name in wanted if network(chains, name) is None]
     return f"the table has not one network named {' and one named '.join(lacking)}" if lacking else ""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What a method's name says."""
-
-    momentum: float
-    """NaN if it does not say"""
-    step_size: float
-    rest: str
-    """the name without both"""
-
-
-def setting(method: str) -> Setting:
-    """Momentum and step size of a method's name, such as `eq7-momentum0-stepsize0.125-pca`, or its preset's."""
-    usual = SAMPLERS.get(method.partition("-")[0])
-    pattern = r"-(momentum|stepsize)(\d[\d._]*(?:e[-+]?\d+)?)"
-    named = {name: method_names.number(value) for name, value in re.findall(pattern, method)}
-    momentum = named.get("momentum", usual.momentum if usual else math.nan)
-    step_size = named.get("stepsize", usual.step_size if usual else math.nan)
-    return Setting(momentum, step_size, re.sub(pattern, "", method))
 
 
 def driven(chains: pd.DataFrame) -> str:

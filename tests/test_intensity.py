@@ -88,21 +88,6 @@ def test_a_trainer_is_found_by_its_name_whatever_the_case(name):
     assert intensity.network(frame(one("sat"), one("demo:sat")), "sat") is None
 
 
-@pytest.mark.parametrize(
-    ("method", "momentum", "step_size", "rest"),
-    [
-        ("eq7-pca", 0.8, 0.025, "eq7-pca"),
-        ("eq7-stepsize0.05-steps200-momentum0-pca-sigma0.01", 0, 0.05, "eq7-steps200-pca-sigma0.01"),
-        ("sgld-momentum0.5-stepsize1e-05-random", 0.5, 1e-5, "sgld-random"),
-        ("sgld-random", 0.0, 0.5, "sgld-random"),
-    ],
-)
-def test_a_methods_name_tells_its_momentum_and_step_size(method, momentum, step_size, rest):
-    found = intensity.setting(method)
-    assert (found.momentum, found.step_size) == pytest.approx((momentum, step_size), nan_ok=True)
-    assert found.rest == rest
-
-
 def test_plain_rivals_are_those_that_differ_in_nothing_else():
     made = frame(*(one(method=name) for name in (SAME, MOMENTUM, COMPENSATED, "eq7-momentum0-steps9-pca")))
     assert intensity.driven(made) == MOMENTUM

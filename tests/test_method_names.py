@@ -1,9 +1,11 @@
 """Names of generation methods, taken apart, and of classes."""
 
+import math
+
 import pytest
 
 from energylens import class_names
-from energylens.method_names import parts
+from energylens.method_names import parts, setting
 
 
 @pytest.mark.parametrize(
@@ -29,6 +31,25 @@ def test_a_methods_name_is_taken_apart(name, sampler, start, settings):
 @pytest.mark.parametrize("name", ["mine", "pca", "eq7", "eq7-pcas", "eq7-pca-sigma"])
 def test_other_names_have_no_parts(name):
     assert parts(name) is None
+
+
+@pytest.mark.parametrize(
+    ("method", "momentum", "step_size", "rest"),
+    [
+        ("eq7-pca", 0.8, 0.025, "eq7-pca"),
+        ("eq7-stepsize0.05-steps200-momentum0-pca-sigma0.01", 0, 0.05, "eq7-steps200-pca-sigma0.01"),
+        ("sgld-momentum0.5-stepsize1e-05-random", 0.5, 1e-5, "sgld-random"),
+        ("sgld-random", 0.0, 0.5, "sgld-random"),
+        ("eq7-stepsize8_255-random", 0.8, 8 / 255, "eq7-random"),
+        ("eq7-step_size0.05-pca", 0.8, 0.05, "eq7-pca"),
+        ("none-pca", math.nan, math.nan, "none-pca"),
+        ("mine", math.nan, math.nan, "mine"),
+    ],
+)
+def test_a_methods_name_tells_its_momentum_and_step_size(method, momentum, step_size, rest):
+    found = setting(method)
+    assert (found.momentum, found.step_size) == pytest.approx((momentum, step_size), nan_ok=True)
+    assert found.rest == rest
 
 
 def test_classes_have_names_where_a_set_has_some():

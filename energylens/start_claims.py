@@ -8,13 +8,17 @@ from energylens.effects import FEWEST
 from energylens.final_images import ended, roughness
 from energylens.method_names import Parts, parts
 
-SHOWN = {"roughness": "roughness", "off": "|E(x, y) - the class's mean| in nats"}
+SHOWN = {"roughness": "roughness", "off": "max(0, E(x, y) - the class's mean) in nats"}
 
 
 def measured(chains: pd.DataFrame) -> pd.DataFrame:
-    """`ended`, with `roughness` and `off` = |E(x, y) - the class's mean| in nats; NaN for chains that became NaN."""
+    """`ended`, with `roughness` and `off`; NaN for chains that became NaN.
+
+    `off` is how far E(x, y) ends above the mean of its class's training images, in nats: 0 for a chain below it, which
+    is not far from real images but more likely than they are.
+    """
     rows = ended(chains)
-    off = (rows["joint_energy"] - rows["reference"]).abs().where(rows["status"] != "nan")
+    off = (rows["joint_energy"] - rows["reference"]).clip(lower=0).where(rows["status"] != "nan")
     return rows.assign(roughness=rows["image"].map(roughness), off=off)
 
 
@@ -24,11 +28,17 @@ def named(rows: pd.DataFrame) -> dict[str, Parts]:
     return {method: made for method, made in found.items() if made}
 
 
+def ends(rows: pd.DataFrame) -> pd.Series:
+    """The last recorded step of each method, of the chain that went on longest."""
+    return rows.groupby("method")["step"].max()
+
+
 def less(claim: str, rows: pd.DataFrame, better: str, worse: str, column: str) -> Verdict:
     """Has one method less of something than another, at the end of its chains? Chains of one number are paired.
 
-    They make the same class. Holds (fails) when the whole 95 % bootstrap interval over pairs of the mean difference,
-    worse minus better, lies above (below) 0; it takes 20 pairs of finite numbers.
+    They make the same class, in equally many steps. Holds (fails) when the whole 95 % bootstrap interval over pairs of
+    the mean difference, worse minus better, lies above (below) 0; it takes 20 pairs of finite numbers. Cannot tell
+    where neither has any.
 
     Args:
         claim: in one sentence.
@@ -37,14 +47,19 @@ def less(claim: str, rows: pd.DataFrame, better: str, worse: str, column: str) -
         worse: the other one.
         column: of what there is less, one of SHOWN.
     """
+    steps = ends(rows)
+    if steps[better] != steps[worse]:
+        detail = f"{worse} ends after {steps[worse]} steps, {better} after {steps[better]}; equal ones are compared"
+        return Verdict(claim, CANNOT_TELL, detail=detail)
     two = [rows[rows["method"] == method] for method in (better, worse)]
     pairs = two[0].merge(two[1], on=["sample", "label"], suffixes=("_better", "_worse"))
-    gains = (pairs[f"{column}_worse"] - pairs[f"{column}_better"]).to_numpy(float)
-    finite = np.isfinite(gains)
-    usable, pairs = gains[finite], pairs[finite]
-    if len(usable) < FEWEST:
-        return Verdict(claim, CANNOT_TELL, detail=f"{len(usable)} pairs of chains; {FEWEST} are the fewest")
-    means = f"{pairs[f'{column}_worse'].mean():.3f} against {pairs[f'{column}_better'].mean():.3f}"
-    about = f"mean {SHOWN[column]}, {worse} minus {better} ({means}), bootstrap over pairs of chains"
-    about += f", {len(gains) - len(usable)} with a NaN left out" if len(usable) < len(gains) else ""
-    return above_zero(claim, lambda drawn: usable[drawn].mean(), len(usable), about)
+    sides = pairs[[f"{column}_worse", f"{column}_better"]].to_numpy(float)
+    usable = sides[np.isfinite(sides).all(1)]
+    n, (more, fewer) = len(usable), usable.T
+    if n < FEWEST:
+        return Verdict(claim, CANNOT_TELL, detail=f"{n} pairs of chains; {FEWEST} are the fewest")
+    if not usable.any():
+        return Verdict(claim, CANNOT_TELL, detail=f"{SHOWN[column]} is 0 in all {n} pairs, {worse} and {better}")
+    about = f"mean {SHOWN[column]}, {worse} minus {better} ({more.mean():.3f} against {fewer.mean():.3f})"
+    about += ", bootstrap over pairs of chains" + (f", {len(sides) - n} with a NaN left out" if n < len(sides) else "")
+    return above_zero(claim, lambda drawn: (more - fewer)[drawn].mean(), n, about)

@@ -70,7 +70,12 @@ def smoother(better: str, worse: str, gains) -> pd.DataFrame:
 @pytest.mark.parametrize(("gains", "outcome"), CASES)
 @pytest.mark.parametrize(
     ("place", "better", "worse"),
-    [(0, "sgld-pca", "sgld-random"), (2, "eq7-pca", "sgld-pca"), (2, "eq7-steps200-random", "sgld-steps200-random")],
+    [
+        (0, "sgld-pca", "sgld-random"),
+        (2, "eq7-pca", "sgld-pca"),
+        (2, "eq7-steps200-random", "sgld-steps200-random"),
+        (2, "eq7-pca", "eq7-momentum0-pca"),
+    ],
 )
 def test_one_method_ends_smoother_than_another(place, better, worse, gains, outcome):
     verdict = fig6b.CLAIMS[place](starts=smoother(better, worse, gains))
@@ -81,14 +86,45 @@ def test_one_method_ends_smoother_than_another(place, better, worse, gains, outc
 
 
 @pytest.mark.parametrize(("gains", "outcome"), CASES)
-def test_pca_ends_nearer_to_the_mean_of_the_class_on_either_side_of_it(gains, outcome):
-    """The class's mean is -20; noise ends 10 above it, PCA 10 minus the gain above or below it."""
-    off = {"sgld-random": np.full(20, 10.0), "sgld-pca": SIGNS * (10.0 - gains)}
-    made_starts = starts(methods=tuple(off), joint=lambda method, i: -20 + off[method][i], reference=-20.0)
-    verdict = fig6b.CLAIMS[1](starts=made_starts)
+def test_pca_ends_nearer_to_the_mean_of_the_class(gains, outcome):
+    """The class's mean is -20; noise ends 10 above it, PCA 10 minus the gain."""
+    off = {"sgld-random": np.full(20, 10.0), "sgld-pca": 10.0 - gains}
+    verdict = nearer(off)
     assert (verdict.outcome, verdict.n) == (outcome, 20)
     assert verdict.number == pytest.approx(np.mean(gains))
-    assert "|E(x, y) - the class's mean| in nats, sgld-random minus sgld-pca (10.000 against" in verdict.detail
+    assert "max(0, E(x, y) - the class's mean) in nats, sgld-random minus sgld-pca (10.000 against" in verdict.detail
+
+
+def nearer(off):
+    return fig6b.CLAIMS[1](
+        starts=starts(methods=tuple(off), joint=lambda method, i: -20 + off[method][i], reference=-20.0)
+    )
+
+
+def test_a_chain_below_the_mean_is_not_far_from_it():
+    """Noise ends half a nat above or below the mean, PCA ten below: 0.25 against 0."""
+    verdict = nearer({"sgld-random": SIGNS / 2, "sgld-pca": np.full(20, -10.0)})
+    assert (verdict.outcome, verdict.number) == (HOLDS, pytest.approx(0.25))
+    both = nearer({"sgld-random": np.full(20, -1.0), "sgld-pca": np.full(20, -10.0)})
+    assert (both.outcome, both.n) == (CANNOT_TELL, 0)
+    assert both.detail == "max(0, E(x, y) - the class's mean) in nats is 0 in all 20 pairs, sgld-random and sgld-pca"
+
+
+def test_eq7_and_sgld_are_compared_after_equally_many_steps():
+    shown = smoother("eq7-pca", "sgld-pca", np.full(20, 5))
+    shown.loc[(shown["method"] == "sgld-pca") & (shown["step"] == 500), "step"] = 50
+    verdict = fig6b.CLAIMS[2](starts=shown)
+    assert (verdict.outcome, verdict.n) == (CANNOT_TELL, 0)
+    assert verdict.detail == "sgld-pca ends after 50 steps, eq7-pca after 500; equal ones are compared"
+    equal = smoother("eq7-pca", "sgld-steps500-pca", np.full(20, -5)).astype({"method": str})
+    both = pd.concat([shown.astype({"method": str}), equal[equal["method"] != "eq7-pca"]])
+    assert "sgld-steps500-pca minus eq7-pca" in fig6b.CLAIMS[2](starts=both).detail
+
+
+@pytest.mark.parametrize("other", ["sgld-pca-sigma0.01", "sgld-pca-seed2", "none-pca", "jem-pca", "eq7-steps9-pca"])
+def test_other_starts_and_samplers_are_no_plain_rival(other):
+    verdict = fig6b.CLAIMS[2](starts=smoother("eq7-pca", other, np.full(20, 5)))
+    assert (verdict.outcome, verdict.detail) == (CANNOT_TELL, "the table has not eq. (7) and plain SGLD from one start")
 
 
 def test_pairs_with_a_nan_are_left_out_and_too_few_cannot_tell():

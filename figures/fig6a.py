@@ -51,8 +51,9 @@ def robust_networks_make_smooth_images(generators: pd.DataFrame, generator_robus
     """Robust accuracy against the mean roughness of a network's images: expected to fall, noise is rough.
 
     Roughness is the mean absolute difference of neighbouring pixels, as a share of their range. Holds (fails) when the
-    rank correlation over networks is below (above) 0 with permutation p < 0.05; it takes five networks. It says
-    nothing of how good images are: an image of one grey is smooth.
+    rank correlation over all networks of the table is below (above) 0 with permutation p < 0.05; it takes five. The
+    attacked images, n of them, bound it: networks whose accuracies differ by less than n images can tell are ranked all
+    the same. It says nothing of how good images are: an image of one grey is smooth.
     """
     claim = "the more robust a network, the smoother the images it makes"
     rows = finals(generators)

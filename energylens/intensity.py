@@ -9,7 +9,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from energylens.method_names import setting
+from energylens.method_names import parts, setting
 from energylens.plots import methods
 
 CHAIN = ["model", "method", "sample"]
@@ -48,6 +48,8 @@ def of_chains(chains: pd.DataFrame) -> pd.DataFrame:
         saturation: mean over the recorded steps of that share, minus the one at the first step.
         halfway: the first recorded step at which the share has made half of its way from its lowest value, which noise
             brings soon after the start, to its last; NaN where it does not rise.
+        sated: the first recorded step at which the share is at least half that of training images; inf where it never
+            is.
         confidence: p(y|x) at the last step.
     """
     rows = states(chains)
@@ -65,6 +67,7 @@ def of_chains(chains: pd.DataFrame) -> pd.DataFrame:
         reached=since(rows["above"] <= 0),
         saturation=groups["saturated"].mean() - first["saturated"],
         halfway=since(half),
+        sated=since(rows["saturated"] >= rows["reference_saturated"] / 2).fillna(math.inf),
     )
 
 
@@ -115,8 +118,18 @@ def missing(chains: pd.DataFrame, *wanted: str) -> str:
 
 def driven(chains: pd.DataFrame) -> str:
     """The first method with momentum; the first of all where none has one."""
+    return driven_by_start(chains)[0]
+
+
+def driven_by_start(chains: pd.DataFrame) -> list[str]:
+    """The first method with momentum from each start; the first of all methods where none has one."""
     names = [str(name) for name in chains["method"].unique()]
-    return next((name for name in names if setting(name).momentum > 0), names[0])
+    found: dict[str, str] = {}
+    for name in names:
+        if setting(name).momentum > 0:
+            made = parts(name)
+            found.setdefault(made.start if made else name, name)
+    return list(found.values()) or names[:1]
 
 
 def rivals(chains: pd.DataFrame, compensated: bool) -> tuple[str, str] | None:

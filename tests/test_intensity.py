@@ -7,14 +7,14 @@ import pytest
 from made_chains import chain, frame
 from matplotlib import rc_context
 
-from energylens import class_names, intensity, paths
+from energylens import class_names, each_network, intensity, paths
 from energylens.claims import CANNOT_TELL, FAILS, HOLDS
 from energylens.errors import UserError
 from energylens.plots import chains as shared
 from energylens.plots import style
 
 figure_intensity = paths.load("figures", "intensity")
-saturates_sooner, same_step, compensated = figure_intensity.CLAIMS
+saturates_sooner, saturates_more, same_step, compensated = figure_intensity.CLAIMS
 MOMENTUM, SAME, COMPENSATED = "eq7-pca", "eq7-momentum0-pca", "eq7-momentum0-stepsize0.125-pca"
 
 
@@ -105,13 +105,56 @@ def test_a_method_without_a_rival_is_passed_over():
 @pytest.mark.parametrize(
     ("rates", "outcome"), [((0.02, 0.01), HOLDS), ((0.01, 0.02), FAILS), ((0.02, 0.02), CANNOT_TELL)]
 )
-def test_sat_saturates_sooner(rates, outcome):
+def test_sat_saturates_more(rates, outcome):
     sat, trades = rates
     made = frame(*many("demo:sat", rate=sat), *many("TRADES", rate=trades), *many("TRADES", method=SAME, rate=9))
-    verdict = saturates_sooner(intensity=made)
+    verdict = saturates_more(intensity=made)
     assert verdict.outcome == outcome
     assert (verdict.number, verdict.n) == (pytest.approx(5 * (sat - trades)), 20)
-    assert f"after a median of 5 and 5 steps, shares of {10 * sat:.3f} and {10 * trades:.3f}" in verdict.detail
+    assert f"shares of {10 * sat:.3f} and {10 * trades:.3f} at the end" in verdict.detail
+
+
+def saturating(model, steps, share=0.9):
+    """Chains whose share of saturated pixels jumps to `share` at their step, or never; half of real images' is 0.05."""
+    return [
+        chain(model, MOMENTUM, i, 0, falling(-5, 1), saturated=lambda step, at=at: share * (step >= at))
+        for i, at in enumerate(steps)
+    ]
+
+
+NEVER = 99
+
+
+@pytest.mark.parametrize(
+    ("sat", "trades", "number", "outcome"),
+    [
+        ([2] * 20, [3] * 10 + [NEVER] * 10, 1, HOLDS),
+        ([4] * 20, [3] * 20, -1, FAILS),
+        ([2] * 10 + [4] * 10, [3] * 20, 0, CANNOT_TELL),
+        ([0] * 20, [0] * 20, 0, CANNOT_TELL),
+        ([3] * 15 + [NEVER] * 5, [3] * 10 + [4] * 10, 0, CANNOT_TELL),  # 5 and 5 of 20
+    ],
+)
+def test_sat_saturates_sooner(sat, trades, number, outcome):
+    verdict = saturates_sooner(intensity=frame(*saturating("demo:sat", sat), *saturating("TRADES", trades)))
+    assert (verdict.outcome, verdict.n, verdict.number) == (outcome, 20, number)
+    assert verdict.interval[0] <= number <= verdict.interval[1]
+
+
+def test_more_is_not_sooner():
+    """SAT ends three times as saturated; both come to half of real images' share at the same step."""
+    made = frame(*saturating("SAT", [3] * 20, share=0.9), *saturating("TRADES", [3] * 20, share=0.3))
+    assert saturates_more(intensity=made).outcome == HOLDS
+    verdict = saturates_sooner(intensity=made)
+    assert (verdict.outcome, verdict.number) == (CANNOT_TELL, 0)
+    assert "first (0.00) minus that in which TRADES does (0.00)" in verdict.detail
+    assert "median steps 3 and 3; eq7-pca" in verdict.detail
+
+
+def test_where_neither_ever_saturates_it_cannot_tell():
+    verdict = saturates_sooner(intensity=frame(*saturating("SAT", [3] * 20, 0.04), *saturating("TRADES", [NEVER] * 20)))
+    assert (verdict.outcome, verdict.n) == (CANNOT_TELL, 0)
+    assert verdict.detail.startswith("no chain of either gets to half")
 
 
 def test_without_sat_or_with_few_chains_it_cannot_tell():
@@ -124,6 +167,7 @@ def test_without_sat_or_with_few_chains_it_cannot_tell():
     assert (few.outcome, few.n) == (CANNOT_TELL, 0)
     assert few.detail.startswith("19 pairs of chains; 20 are the fewest")
     assert few.detail.endswith("1 of 40 chains became NaN")
+    assert saturates_more(intensity=frame(*many("SAT", 19), *many("TRADES"))).outcome == CANNOT_TELL
     none = saturates_sooner(intensity=frame(*many("SAT", status="nan"), *many("TRADES")))
     assert none.detail.startswith("0 pairs of chains")
 
@@ -147,15 +191,40 @@ def test_momentum_beats_plain_sgld(claim, rival, plain, momentum, number, outcom
     assert verdict.detail.endswith(f"{rival} against {MOMENTUM}")
 
 
-def test_momentum_is_judged_by_the_mean_over_networks():
-    settings = {"SAT": (0.3, 0.1), "TRADES": (0.2, 0.1)}  # 2 nats and 1 nat nearer
+def test_momentum_is_judged_network_by_network():
+    """Twenty nats nearer on one network do not make up for nothing on another, or for a little less."""
+    assert of_networks(TRADES=(0.2, 0.1)).outcome == HOLDS
+    even = of_networks(TRADES=(0.1, 0.1))
+    assert (even.outcome, even.number) == (CANNOT_TELL, 0)
+    assert "SAT +20.000 [20.000, 20.000], TRADES +0.000 [0.000, 0.000]" in even.detail
+    worse = of_networks(TRADES=(0.1, 0.2))
+    assert (worse.outcome, worse.number, worse.n) == (FAILS, pytest.approx(-1), 20)
+
+
+def of_networks(**slopes):
+    """The verdict on SAT, where momentum ends twenty nats nearer, and networks of these slopes, momentum's first."""
     made = []
-    for model, (momentum, plain) in settings.items():
-        made += many(model, slope=momentum, shake=0.5) + many(model, method=SAME, slope=plain, shake=0.5)
-    verdict = same_step(intensity=frame(*made))
-    assert (verdict.outcome, verdict.n) == (HOLDS, 20)
-    assert verdict.number == pytest.approx(1.5)
-    assert "SAT +2.000, TRADES +1.000; " in verdict.detail
+    for model, (momentum, plain) in ({"SAT": (0.3, -1.7)} | slopes).items():
+        made += many(model, slope=momentum) + many(model, method=SAME, slope=plain)
+    return same_step(intensity=frame(*made))
+
+
+def test_momentum_takes_chains_of_every_network():
+    few = frame(*many("SAT", slope=0.3), *many("SAT", method=SAME, slope=0.1), *many("TRADES", 19, slope=0.3),
+                *many("TRADES", 19, method=SAME, slope=0.1))  # fmt: skip
+    verdict = same_step(intensity=few)
+    assert (verdict.outcome, verdict.number) == (CANNOT_TELL, pytest.approx(2))
+    assert "TRADES 19 pairs; 20 are the fewest" in verdict.detail
+
+
+def test_by_chance_networks_seldom_decide():
+    """Five networks without a difference: all five by chance never, one of five widened for five in one of 40."""
+    rng = np.random.default_rng(0)
+    outcomes = [
+        each_network.above_zero("", {name: rng.normal(size=30) for name in "abcde"}, "").outcome for _ in range(40)
+    ]
+    assert outcomes.count(HOLDS) == 0
+    assert outcomes.count(FAILS) <= 4
 
 
 def test_without_a_plain_method_momentum_cannot_tell():
@@ -197,12 +266,40 @@ def test_three_panels_show_means_over_chains_with_momentum():
         "standard-10: never",
         "training images",
     ]
-    assert figure.get_suptitle() == "2 networks, eq7-pca, digits: 3 chains\n1 of 4 chains became NaN"
+    assert figure.get_suptitle() == "2 networks, digits: 3 chains\n1 of 4 chains became NaN"
+    assert left.get_ylabel() == "eq7-pca"
     assert figure.get_size_inches()[0] == style.TEXT_WIDTH_IN
 
 
+def test_each_start_has_a_row_of_its_first_method_with_momentum():
+    noise = "eq7-steps200-random"
+    made = frame(
+        one("SAT"), one("TRADES", slope=0.1), one("SAT", SAME), one("SAT", noise, slope=2), one("SAT", "eq7-random"),
+        one("TRADES", noise, slope=0.5),
+    )  # fmt: skip
+    assert intensity.driven_by_start(made) == [MOMENTUM, noise]
+    figure = drawn(made)
+    assert len(figure.axes) == 6
+    above, below = figure.axes[1], figure.axes[4]
+    assert above.lines[0].get_ydata() == pytest.approx(4 - np.arange(11))
+    assert below.lines[0].get_ydata() == pytest.approx(4 - 2 * np.arange(11))
+    assert [ax.get_ylabel().replace("\n", "") for ax in figure.axes[::3]] == [MOMENTUM, noise]
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert texts == ["SAT: 4 / 2", "TRADES: never / 8", "training images"]
+    assert figure.legends[0].get_title().get_text().endswith(", row by row")
+    assert figure.get_suptitle() == "2 networks, digits: 4 chains"
+
+
+def test_long_names_stay_on_the_page():
+    name = "a-network-with-a-name-longer-than-the-page-is-wide_" * 3
+    figure = drawn(frame(one(name), one("SAT"), one(name, "eq7-steps200-stepsize0.05-noise0.001-random")))
+    for text in (figure.legends[0], figure._suptitle, *(ax.yaxis.label for ax in figure.axes)):
+        box = text.get_window_extent()
+        assert figure.bbox.x0 <= box.x0 <= box.x1 <= figure.bbox.x1
+
+
 def test_one_network_with_one_chain_is_drawn_and_none_at_all_says_why():
-    assert drawn(frame(one("mine$"))).get_suptitle() == "1 network, eq7-pca, digits: 1 chain"
+    assert drawn(frame(one("mine$"))).get_suptitle() == "1 network, digits: 1 chain"
     with pytest.raises(UserError, match="intensity cannot be drawn: 1 of 1 chains became NaN; a smaller step_size"):
         drawn(frame(one(status="nan")))
 

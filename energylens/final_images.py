@@ -57,14 +57,15 @@ def of_classes(rows: pd.DataFrame, labels: Sequence[int], columns: int) -> list[
 
 
 def tally(rows: pd.DataFrame, shown: Sequence[int], columns: int) -> str:
-    """In words: which chains are shown, of how many classes, at which step, and how many became NaN.
+    """In words: which chains are shown, of how many of the network's classes, at which step, and how many became NaN.
 
     Args:
         rows: of all chains that the figure is about, as `ended` gives them.
         shown: classes.
         columns: images of a class.
     """
-    classes, nan = rows["label"].nunique(), rows["status"] == "nan"
+    classes, nan = _classes(rows), rows["status"] == "nan"
+    columns = min(columns, int(rows[rows["label"].isin(shown)].groupby([*CHAIN[:2], "label"]).size().max()))
     ends = rows.loc[~nan, "step"] if not nan.all() else rows["step"]
     low, high = int(ends.min()), int(ends.max())
     chains = f"the first {columns} chains" if columns > 1 else "the first chain"
@@ -75,3 +76,9 @@ def tally(rows: pd.DataFrame, shown: Sequence[int], columns: int) -> str:
     if nan.any():
         words += f"; crosses: chains that became NaN, {nan.sum()} of {len(rows)}"
     return words
+
+
+def _classes(rows: pd.DataFrame) -> int:
+    """How many there are, with those that no chain is of."""
+    logits = rows["logits"].dropna()
+    return len(logits.iloc[0]) if len(logits) else rows["label"].nunique()

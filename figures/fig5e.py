@@ -121,7 +121,7 @@ def target_ends_at_the_level(target_chains: pd.DataFrame) -> Verdict:
     first = intensity.of_chains(chains.one_setting(target_chains))["reached"]
     from_start, from_end = found.above.mean(0)
     detail = (
-        f"distance from that mean at the end in standard deviations of E(x, y) over training images, near below {NEAR}, "
+        f"distance from that mean at the end in standard deviations over training images, near below {NEAR}, "
         f"{start.mean():.3f} at the start{' already' if near else ''}; starts {from_start:+.2f} nats from the mean, "
         f"ends {from_end:+.2f}; {first.notna().sum()} of {len(first)} chains reach it; {_where(target_chains)}"
     )

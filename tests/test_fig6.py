@@ -53,7 +53,7 @@ def test_a_block_a_network_and_a_row_a_class():
     ]
     assert labels(figure) == ["0", "1", "2"]
     assert note(figure) == (
-        "eq7-pca: the first 5 chains of each class, none picked, after 500 steps "
+        "eq7-pca: the first 2 chains of each class, none picked, after 500 steps; 3 of 10 classes "
         "above: robust accuracy under PGD-20 (linf, eps 8/255), n images of cifar10:test"
     )
 

@@ -40,7 +40,7 @@ def test_a_block_a_method_with_the_papers_titles_and_classes():
             for column in range(2):
                 np.testing.assert_array_equal(cell(ax, row, column), 50 * place + label + 10 * column)
     assert note(figure) == (
-        "Better DM: the first 5 chains of each class, none picked, after 500 steps; 5 of 10 classes"
+        "Better DM: the first 2 chains of each class, none picked, after 500 steps; 5 of 10 classes"
     )
 
 

@@ -72,7 +72,7 @@ def test_sigma_grows_across_and_retained_variance_down():
     assert lines[0] > lines[3]
     assert [text.get_text() for text in figure.axes[0].texts] == ["90 %", "95 %", "99 %"]
     assert figure.texts[-1].get_text() == (
-        "Better DM: the first 5 chains of each class, none picked, after 500 steps; "
+        "Better DM: the first 3 chains of each class, none picked, after 500 steps; 2 of 10 classes; "
         "rows: retained variance of the PCA start"
     )
 
@@ -94,7 +94,7 @@ def test_a_grid_with_holes_nan_and_other_starts_is_drawn():
 def test_digits_are_called_classes_and_of_many_classes_four_are_shown():
     figure = drawn(grid(labels=range(5), each=1).assign(data="digits"))
     assert [title.partition(",")[0] for title in titles(figure)[::3]] == [f"class {k}" for k in range(4)]
-    assert "4 of 5 classes" in figure.texts[-1].get_text()
+    assert "4 of 10 classes" in figure.texts[-1].get_text()
 
 
 def test_without_a_pca_start_it_says_so():

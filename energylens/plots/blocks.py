@@ -1,7 +1,6 @@
 """A page of blocks of images: rows of small pictures under a title, each pixel a square of whole printer's dots."""
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,22 +8,25 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.textpath import TextPath
 
 from energylens.plots import images, style
+from energylens.plots.wrapping import width as inches_of
+from energylens.plots.wrapping import wrapped
 
 DOTS = int(style.rc("full")["savefig.dpi"])
 """an inch, in files of pixels; all lengths below are in such dots unless another unit is named"""
 PAD = 12
 BETWEEN = 16, 60
-"""from block to block, at least and at most"""
+"""from block to block, at least and at most, but for narrow blocks"""
+TITLE = 330
+"""from the middle of a narrow block to that of the next, where there is room: a title's width"""
 LEAST = 48
 """width of an image, 4 mm; fewer blocks stand side by side before images get smaller"""
 ACROSS = 4
 """blocks side by side, at most"""
 HIGHEST = 6 * DOTS
 """images shrink, down to LEAST, to keep all lines of blocks within 6 inches"""
-TITLE_PT, LABEL_PT, NOTE_PT = 6.5, 6, 5
+TITLE_PT, LABEL_PT, NOTE_PT = 6, 6, 5
 LINE = 1.25
 """height of a line of text, in font sizes"""
 FAILED = "#e6e6e6", "#b22222"
@@ -59,16 +61,18 @@ def page(
         blocks: all with the same number of rows.
         labels: of these rows, left of the first block of each line.
         note: small text below.
-        columns: images in a row.
+        columns: images in a row, at most; where no row has so many, blocks are narrower.
         across: blocks side by side; None for as many as fit, 4 at most, in lines of about equal length.
     """
     shape = _shape(blocks)
+    columns = max(1, min(columns, max(len(row) for block in blocks for row in block.rows)))
     width, height = columns * (shape[2] + 1) - 1, len(labels) * (shape[1] + 1) - 1
-    left = round(max(_width(label, LABEL_PT) for label in labels)) + PAD
+    left = round(DOTS * max(inches_of(label, LABEL_PT) for label in labels)) + PAD
     full = round(style.TEXT_WIDTH_IN * DOTS)
     layout = _fit(len(blocks), shape[2], (width, height), full - left, across)
-    titles = [_wrapped(block.title, layout.width + layout.between - PAD, TITLE_PT) for block in blocks]
-    below = _wrapped(note, full, NOTE_PT)
+    room = (layout.width + layout.between - PAD) / DOTS
+    titles = [wrapped(block.title, room, TITLE_PT) for block in blocks]
+    below = wrapped(note, style.TEXT_WIDTH_IN, NOTE_PT)
     head = _text_height(max(title.count("\n") + 1 for title in titles), TITLE_PT) + PAD
     lines = -(-len(blocks) // layout.across)
     high = lines * (head + layout.height + PAD) + _text_height(below.count("\n") + 1, NOTE_PT)
@@ -138,27 +142,9 @@ def _fit(count: int, image: int, block: tuple[int, int], room: int, across: int 
             break
     scale = max(min(scale, HIGHEST // (lines * height)), min(least, scale))
     spare = (room - round(scale * width) * beside) // max(beside - 1, 1)
-    return _Layout(beside, round(scale * width), round(scale * height), min(spare, BETWEEN[1]))
-
-
-def _width(text: str, points: float) -> float:
-    """Of its letters' outlines, with the points that bend them, which lie outside by a hair."""
-    outline = TextPath((0, 0), text, size=points).vertices if text.strip() else np.zeros((1, 2))
-    return float(np.ptp(outline[:, 0])) * DOTS / 72
+    between = min(spare, max(BETWEEN[1], TITLE - round(scale * width)))
+    return _Layout(beside, round(scale * width), round(scale * height), between)
 
 
 def _text_height(lines: int, points: float) -> int:
     return math.ceil(lines * LINE * points * DOTS / 72)
-
-
-def _wrapped(text: str, width: float, points: float) -> str:
-    """Lines of at most this width, broken at spaces, and at hyphens where a word is too long."""
-    lines = [""]
-    for part in text.split("\n"):
-        for word in part.split(" "):
-            pieces = [word] if _width(word, points) <= width else re.split(r"(?<=[-_])", word)
-            for first, piece in zip([True, *[False] * len(pieces)], pieces, strict=False):
-                longer = f"{lines[-1]} {piece}" if first and lines[-1] else lines[-1] + piece
-                lines[-1:] = [longer] if _width(longer, points) <= width or not lines[-1] else [lines[-1], piece]
-        lines.append("")
-    return "\n".join(lines[:-1])

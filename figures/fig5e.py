@@ -19,6 +19,7 @@ from energylens import class_names, intensity
 from energylens.claims import CANNOT_TELL, HOLDS, Verdict, above_zero, bootstrap
 from energylens.effects import FEWEST, decided
 from energylens.plots import chains, curves
+from energylens.plots.wrapping import wrapped
 
 NEEDS = ("target_chains",)
 WIDTH = "full"
@@ -206,4 +207,5 @@ def _others(ax: Axes, done: pd.DataFrame, label: int) -> None:
 
 def _title(rows: pd.DataFrame, name: str) -> str:
     model = chains.shown(str(rows["model"].iloc[0]))
-    return f"{model} generates class {name}\n{chains.about(rows, 'mean over ')}"
+    text = f"{model} generates class {name}\n{chains.about(rows, 'mean over ')}"
+    return wrapped(text, 0.95 * plt.rcParams["figure.figsize"][0], plt.rcParams["font.size"])

@@ -3,7 +3,7 @@
 A row a start, by the first method with momentum that the table has from it. Mean over a network's chains; bands hold
 their middle half. Left the share of pixels at exactly 0 or 1, dashed that of real images; in the middle E(x, y) minus
 the mean E(x, y) of the class's training images, 0 where a chain is as low as they are; right p(y|x). The legend says
-after how many steps the median chain gets to 0, row by row. The paper speaks of intensity without measuring it:
+after how many steps the median chain gets to 0, in each row. The paper speaks of intensity without measuring it:
 measures and rules are ours.
 """
 
@@ -175,7 +175,7 @@ def draw(intensity: pd.DataFrame) -> Figure:
     figure, axes = plt.subplots(len(methods), 3, figsize=size, squeeze=False, sharex="col", sharey="col")
     for line, method in zip(axes, methods, strict=True):
         _panels(line, states[states["method"] == method], colours)
-        line[0].set_ylabel(wrapped(method, 0.22 * width, 6).replace("$", r"\$"), fontsize=6)
+        line[0].set_ylabel(wrapped(method, 0.24 * width, 5.5).replace("$", r"\$"), fontsize=5.5)
     for ax, label in zip(axes[0], PANELS.values(), strict=True):
         ax.set_title(label)
     for ax in axes[-1]:
@@ -216,5 +216,5 @@ def _legend(figure: Figure, rows: pd.DataFrame, colours: dict[str, str], methods
 
     handles = [Line2D([], [], color=colour, label=label(model)) for model, colour in colours.items()]
     handles.append(Line2D([], [], label="training images", **LEVEL))
-    title = "median steps to the training mean of $E_\\theta(x, y)$" + (", row by row" if len(methods) > 1 else "")
+    title = "median steps to the training mean of $E_\\theta(x, y)$" + (" (above / below)" if len(methods) == 2 else "")
     figure.legend(handles=handles, loc="outside lower center", ncols=3, title=title, title_fontsize=6)

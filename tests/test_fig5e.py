@@ -71,6 +71,15 @@ def test_classes_of_cifar10_have_names_and_of_many_classes_only_the_target_has_o
     assert texts == ["7, the target", "7, training images", "19 others"]
 
 
+def test_classes_without_names_are_called_classes_once_and_long_names_stay_on_the_page():
+    name = "a-network-with-a-name-longer-than-the-page-is-wide_" * 3
+    figure = drawn(one(0, 3, model=name, data="svhn"))
+    title = figure._suptitle
+    assert title.get_text().replace("\n", "").endswith("generates class 3eq7-pca, svhn: mean over 1 chain")
+    box = title.get_window_extent()
+    assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
+
+
 def test_nan_chains_are_left_out_and_counted():
     figure = drawn(one(0, 1, status="nan", start=70), one(1, 1), one(2, 0, status="nan"))
     (ax,) = figure.axes

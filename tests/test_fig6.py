@@ -47,7 +47,7 @@ def test_a_block_a_network_and_a_row_a_class():
                 np.testing.assert_array_equal(cell(ax, label, column), first + 10 * label + label + 3 * column)
             np.testing.assert_array_equal(cell(ax, label, 2), 255)  # two chains a class
         assert not ax.lines
-    assert [ax.get_title().replace("\N{NO-BREAK SPACE}", " ") for ax in figure.axes] == [
+    assert [ax.get_label().replace("\N{NO-BREAK SPACE}", " ") for ax in figure.axes] == [
         "SAT\nPGD-20 36 % (n = 100)",
         "TRADES\nPGD-20 39 % (n = 100)",
     ]
@@ -63,7 +63,7 @@ def test_published_accuracies_stand_below_measured_ones_and_say_so():
     points = robustness({"SAT": 0.5, "own": 0.4}, names)
     shown = generators({"SAT": [flat(1)], "own": [flat(2)], "other": [flat(3)]}, data="cifar10")
     figure = drawn(fig6a, generators=shown, generator_robustness=points)
-    titles = [ax.get_title().replace("\N{NO-BREAK SPACE}", " ") for ax in figure.axes]
+    titles = [ax.get_label().replace("\N{NO-BREAK SPACE}", " ") for ax in figure.axes]
     assert titles == [
         "SAT\nPGD-20 50 % (n = 100)\nAutoAttack 49.25 %*",
         "own\nPGD-20 40 % (n = 100)",

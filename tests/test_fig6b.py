@@ -28,7 +28,7 @@ def starts(data="cifar10", methods=METHODS, count=20, image=None, joint=None, **
 def test_a_block_a_method_with_the_papers_titles_and_classes():
     figure = drawn(fig6b, starts=starts())
     assert labels(figure) == ["airplane", "automobile", "bird", "horse", "ship"]
-    titles = [ax.get_title().split("\n") for ax in figure.axes]
+    titles = [ax.get_label().split("\n") for ax in figure.axes]
     assert [(" ".join(title[:-1]), title[-1]) for title in titles] == [
         ("Random noise (JEM, JEAT)", "sgld-random"),
         ("Gaussian per class", "sgld-gaussian"),
@@ -48,7 +48,7 @@ def test_digits_have_their_first_five_classes_and_unknown_methods_their_names():
     shown = starts("digits", ("sgld-pca", "eq7-random", "mine"), image=lambda method, i: flat(i))
     figure = drawn(fig6b, starts=shown)
     assert labels(figure) == ["0", "1", "2", "3", "4"]
-    assert [ax.get_title() for ax in figure.axes] == ["PCA per class\nsgld-pca", "eq7-random", "mine"]
+    assert [ax.get_label() for ax in figure.axes] == ["PCA per class\nsgld-pca", "eq7-random", "mine"]
 
 
 def test_settings_do_not_hide_a_method():

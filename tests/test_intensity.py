@@ -286,7 +286,7 @@ def test_each_start_has_a_row_of_its_first_method_with_momentum():
     assert [ax.get_ylabel().replace("\n", "") for ax in figure.axes[::3]] == [MOMENTUM, noise]
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
     assert texts == ["SAT: 4 / 2", "TRADES: never / 8", "training images"]
-    assert figure.legends[0].get_title().get_text().endswith(", row by row")
+    assert figure.legends[0].get_title().get_text().endswith(" (above / below)")
     assert figure.get_suptitle() == "2 networks, digits: 4 chains"
 
 

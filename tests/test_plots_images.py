@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 
 from energylens.errors import UserError
-from energylens.plots import blocks, images, style
+from energylens.plots import blocks, images, style, wrapping
 
 GREY = np.arange(1, 13, dtype=np.uint8).reshape(3, 1, 2, 2)
 """three grey images of 2x2 pixels"""
@@ -116,7 +116,7 @@ def test_each_pixel_is_a_square_of_whole_dots(count, size, channels, across):
 def test_nothing_lies_on_anything_else(count, size):
     _, figure = page(count, size)
     figure.draw_without_rendering()
-    texts = [ax.title for ax in figure.axes] + [text for ax in figure.axes for text in ax.texts] + figure.texts
+    texts = [text for ax in figure.axes for text in ax.texts] + figure.texts
     boxes = [text.get_window_extent() for text in texts] + [ax.patch.get_window_extent() for ax in figure.axes]
     for place, box in enumerate(boxes):
         assert not any(box.overlaps(other) for other in boxes[place + 1 :])
@@ -134,9 +134,28 @@ def test_a_long_name_is_broken_at_its_hyphens():
     block = blocks.Block("eq7-step_size0.05-steps200-momentum0.9-gaussian", [[GREY[0].repeat(8, 1).repeat(8, 2)]])
     with rc_context(style.rc("full")):
         figure = blocks.page([block] * 4, ["row"], "a note")
-    title = figure.axes[0].get_title()
+    title = figure.axes[0].get_label()
     assert title.count("\n") >= 1
     assert title.replace("\n", "") == block.title
+
+
+def test_a_long_name_is_broken_before_its_start_if_that_will_do():
+    assert wrapping.wrapped("eq7-steps200-stepsize0.05-random", 1.2, 6) == "eq7-steps200-stepsize0.05\n-random"
+    assert wrapping.wrapped("sgld-steps200-local-pca", 0.8, 6) == "sgld-steps200\n-local-pca"
+    assert wrapping.wrapped("of a network, eq7-pca", 0.7, 6) == "of a network,\neq7-pca"
+    lines = wrapping.wrapped("x" * 50, 1, 6).split("\n")
+    assert "".join(lines) == "x" * 50
+    assert all(wrapping.width(line, 6) <= 1 for line in lines)
+
+
+def test_titles_stand_level_and_blocks_of_few_chains_are_narrow():
+    picture = GREY[0].repeat(8, 1).repeat(8, 2)
+    made = [blocks.Block(title, [[picture]]) for title in ("WEAT_ADV\np", "SAT\n(n = 500)")]
+    with rc_context(style.rc("full")):
+        figure = blocks.page(made, ["row"], "a note")
+    heights = [text.get_position()[1] for text in figure.texts[:4]]
+    assert heights[:2] == heights[2:]
+    assert figure.axes[0].images[0].get_array().shape[:2] == (16, 16)
 
 
 def test_a_page_without_an_image_has_crosses():

@@ -51,7 +51,7 @@ def drawn(made_grid):
 
 
 def titles(figure) -> list[str]:
-    return [ax.get_title().replace("\N{NO-BREAK SPACE}", " ") for ax in figure.axes]
+    return [ax.get_label().replace("\N{NO-BREAK SPACE}", " ") for ax in figure.axes]
 
 
 def test_sigma_grows_across_and_retained_variance_down():

@@ -63,6 +63,9 @@ def page(
         note: small text below.
         columns: images in a row, at most; where no row has so many, blocks are narrower.
         across: blocks side by side; None for as many as fit, 4 at most, in lines of about equal length.
+
+    Returns:
+        A figure whose axes have their titles as labels, with the line breaks that are drawn.
     """
     shape = _shape(blocks)
     columns = max(1, min(columns, max(len(row) for block in blocks for row in block.rows)))
@@ -85,7 +88,8 @@ def page(
         bottom = high - y - layout.height
         ax = figure.add_axes((x / full, bottom / high, layout.width / full, layout.height / high))
         show(ax, block.rows, columns, shape)
-        ax.set_title(title, fontsize=TITLE_PT, pad=3, linespacing=LINE - 0.1)
+        ax.set_label(title)
+        _head(figure, title, (x + layout.width / 2, bottom + layout.height + PAD), (full, high))
         if column == 0:
             _name(ax, labels, shape[1])
     figure.text(0.5, 0, below, fontsize=NOTE_PT, ha="center", va="bottom", linespacing=LINE)
@@ -114,6 +118,13 @@ def show(ax: Axes, rows: Sequence[Row], columns: int, shape: tuple[int, int, int
         ax.fill([left, right, right, left], [top, top, bottom, bottom], color=FAILED[0], linewidth=0)
         ax.plot([left, right, np.nan, left, right], [top, bottom, np.nan, bottom, top], color=FAILED[1], linewidth=0.6)
     ax.set(xlim=(-0.5, array.shape[1] - 0.5), ylim=(array.shape[0] - 0.5, -0.5))
+
+
+def _head(figure: Figure, title: str, foot: tuple[float, float], size: tuple[int, int]) -> None:
+    """Each line at its own place, so that those of all blocks stand level whatever letters they have."""
+    for place, line in enumerate(reversed(title.split("\n"))):
+        y = foot[1] + place * LINE * TITLE_PT * DOTS / 72
+        figure.text(foot[0] / size[0], y / size[1], line, fontsize=TITLE_PT, ha="center", va="baseline")
 
 
 def _name(ax: Axes, labels: Sequence[str], height: int) -> None:

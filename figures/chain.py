@@ -18,6 +18,7 @@ from matplotlib.lines import Line2D
 from energylens import class_names, intensity
 from energylens.errors import UserError
 from energylens.plots import chains, style
+from energylens.plots.wrapping import wrapped
 
 NEEDS = ("chain_film",)
 WIDTH = "full"
@@ -103,7 +104,8 @@ def draw(chain_film: pd.DataFrame) -> FuncAnimation:
 def _title(chain_film: pd.DataFrame, count: int) -> str:
     rows = chains.one_setting(chain_film)
     first = f"{count} of " if count < intensity.number(intensity.finished(rows)) else ""
-    return f"{chains.shown(str(rows['model'].iloc[0]))}, {chains.about(rows, first)}"
+    text = f"{chains.shown(str(rows['model'].iloc[0]))}, {chains.about(rows, first)}"
+    return wrapped(text, 0.95 * plt.rcParams["figure.figsize"][0], plt.rcParams["font.size"])
 
 
 def _frame(axes: np.ndarray, rows: pd.DataFrame) -> None:

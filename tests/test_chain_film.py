@@ -90,6 +90,13 @@ def test_one_chain_of_twenty_classes_in_colour(tmp_path):
         assert gif.n_frames == 1
 
 
+def test_a_long_name_stays_on_the_page(tmp_path):
+    moving = animation(one(0, model="a-network-with-a-name-longer-than-the-page-is-wide_" * 3))
+    title = moving._fig._suptitle.get_window_extent()
+    assert moving._fig.bbox.x0 <= title.x0 < title.x1 <= moving._fig.bbox.x1
+    save(moving, tmp_path / "chain.gif")
+
+
 def test_without_images_of_all_steps_or_finished_chains_it_says_why():
     last = one(0)
     last["image"] = [None, None, last["image"].iloc[-1]]

@@ -124,7 +124,9 @@ def _head(figure: Figure, title: str, foot: tuple[float, float], size: tuple[int
     """Each line at its own place, so that those of all blocks stand level whatever letters they have."""
     for place, line in enumerate(reversed(title.split("\n"))):
         y = foot[1] + place * LINE * TITLE_PT * DOTS / 72
-        figure.text(foot[0] / size[0], y / size[1], line, fontsize=TITLE_PT, ha="center", va="baseline")
+        half = inches_of(line, TITLE_PT) * DOTS / 2 + 1
+        x = max(min(foot[0], size[0] - half), half)  # a title may be wider than an outer block
+        figure.text(x / size[0], y / size[1], line, fontsize=TITLE_PT, ha="center", va="baseline")
 
 
 def _name(ax: Axes, labels: Sequence[str], height: int) -> None:

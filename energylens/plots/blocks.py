@@ -18,10 +18,12 @@ DOTS = int(style.rc("full")["savefig.dpi"])
 PAD = 12
 BETWEEN = 16, 60
 """from block to block, at least and at most, but for narrow blocks"""
-TITLE = 330
+TITLE = 360
 """from the middle of a narrow block to that of the next, where there is room: a title's width"""
 LEAST = 48
 """width of an image, 4 mm; fewer blocks stand side by side before images get smaller"""
+LARGEST = 160
+"""width of an image, where few have all the page"""
 ACROSS = 4
 """blocks side by side, at most"""
 HIGHEST = 6 * DOTS
@@ -153,7 +155,8 @@ def _fit(count: int, image: int, block: tuple[int, int], room: int, across: int 
         scale = math.floor(scale) if scale >= 1 else scale
         if scale >= least:
             break
-    scale = max(min(scale, HIGHEST // (lines * height)), min(least, scale))
+    largest = min(HIGHEST // (lines * height), max(1, LARGEST // image))
+    scale = max(min(scale, largest), min(least, scale))
     spare = (room - round(scale * width) * beside) // max(beside - 1, 1)
     between = min(spare, max(BETWEEN[1], TITLE - round(scale * width)))
     return _Layout(beside, round(scale * width), round(scale * height), between)

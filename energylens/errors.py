@@ -12,7 +12,7 @@ class Note(UserWarning):
     """Something that a user should know and need not mend; commands print its text on one line."""
 
 
-MOST = 24
+MOST = 40
 """names that an error lists; of more, the nearest"""
 
 

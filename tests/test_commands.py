@@ -124,7 +124,7 @@ def mistakes(tmp_path, toy_net):
     bad = toy_net("return logits.log_softmax(1)", "bad.py")
     return {
         "figure": [
-            (["fig44"], "unknown figure 'fig44'; did you mean 'fig4'? available: drift, fig"),
+            (["fig44"], "unknown figure 'fig44'; did you mean 'fig4'? available: chain, drift, fig"),
             (["fig4", "--scale", "papers"], "unknown scale 'papers'; did you mean 'paper'? available: demo, paper"),
             (["fig4", "--format", "jpg"], "unknown format of fig4 'jpg'"),
             (["fig4", "--sample", "3"], "unknown option '--sample'; did you mean '--samples'? available: --scale"),

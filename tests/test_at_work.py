@@ -42,6 +42,7 @@ def refused(child: Child) -> str:
     return told
 
 
+@pytest.mark.slow
 def test_other_weights_under_a_name_are_refused_until_the_other_ends(tmp_path):
     first, changed = at_work(tmp_path), RECIPE.override(models=["sat=demo:trades", "demo:standard-6"])
     before = stats(tmp_path)

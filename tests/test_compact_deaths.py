@@ -16,7 +16,7 @@ from energylens import compact, swap, table
 from energylens.errors import UserError
 
 
-@pytest.fixture(params=["exchange", "two renames"])
+@pytest.fixture(params=["exchange", pytest.param("two renames", marks=pytest.mark.slow)])
 def how(request, monkeypatch, tmp_path_factory) -> str:
     """Both ways in which folders change places; the second is that of systems without the first."""
     if request.param == "two renames":

@@ -51,7 +51,7 @@ def typed_there(tables: Path, *more: str) -> tuple[int | None, str, str]:
 @pytest.mark.parametrize(
     ("sizes", "enough"),
     [
-        ([f"size={size}k" for size in range(104, 136, 8)], "size=16m"),
+        pytest.param([f"size={size}k" for size in range(104, 136, 8)], "size=16m", marks=pytest.mark.slow),
         ([f"nr_inodes={count}" for count in (5, 7, 20)], "nr_inodes=1000"),
     ],
     ids=["room", "files"],

@@ -159,7 +159,9 @@ def test_an_attack_that_leaves_its_ball_is_caught(toy, tmp_path, monkeypatch):
         run(toy, tmp_path)
 
 
-@pytest.mark.parametrize("name", list(ATTACKS))
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "autoattack")) for name in ATTACKS]
+)
 def test_every_attack_by_name_is_measured(tmp_path, name):
     few = {"steps": 2, "queries": 10, "searches": 1}
     fields = {field.name for field in dataclasses.fields(ATTACKS[name])}

@@ -196,7 +196,9 @@ def test_the_files_behind_a_set(tmp_path):
         data.sources("tiny", top)
 
 
-@pytest.mark.parametrize(("name", "label", "each"), [("cifar10", 10, 5000), ("cifar100", 100, 500)])
+@pytest.mark.parametrize(
+    ("name", "label", "each"), [("cifar10", 10, 5000), pytest.param("cifar100", 100, 500, marks=pytest.mark.slow)]
+)
 def test_real_training_sets_are_whole(real_data, name, label, each):
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -144,6 +144,7 @@ def test_a_given_network_stays_in_its_process():
         models.load("given:elsewhere")
 
 
+@pytest.mark.slow
 def test_the_page_does_what_it_says(tmp_path):
     """Its files, its commands and its Python, in an empty folder."""
     blocks = re.findall(r"```(python|bash)\n(.*?)```", PAGE.read_text(), re.DOTALL)

@@ -59,6 +59,7 @@ def check(tmp_path, capsys, names):
     assert np.isfinite(found["energy"]).all()
 
 
+@pytest.mark.slow
 def test_the_smallest_of_the_papers_models(tmp_path, capsys):
     """SAT's ResNet-50, 24 million parameters."""
     check(tmp_path, capsys, ["SAT"])
@@ -122,9 +123,10 @@ def test_the_forces_in_the_papers_models(tmp_path, capsys):
     assert rows_of(tmp_path, "pgd_forces", "steps").to_dict() == {"Standard": 2, "SAT": 2, "TRADES": 2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scale", "data", "classes"),
-    [("paper", "cifar10", 10), pytest.param("paper-cifar100", "cifar100", 100, marks=pytest.mark.slow)],
+    [("paper", "cifar10", 10), ("paper-cifar100", "cifar100", 100)],
 )
 def test_figure_1a_asks_for_its_networks_and_reads_them_once_they_are_trained(
     tmp_path, capsys, monkeypatch, scale, data, classes

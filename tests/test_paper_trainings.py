@@ -67,7 +67,7 @@ def test_a_figure_at_paper_scale_reads_the_runs_that_lie_there(name, tmp_path, s
     assert "missing, about" not in out
 
 
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("name", [pytest.param("tab1a", marks=pytest.mark.slow), "tab1b", "tab1c"])
 def test_a_table_at_paper_scale_evaluates_the_runs_that_lie_there(name, tmp_path, small, capsys):
     """All images are wrong without attack, so that AutoAttack has nothing to do: every accuracy is 0."""
     bring(tmp_path, [TABLES[name]], labels=(1, 1, 1), measured=())

@@ -41,6 +41,7 @@ def same(folder: Path, other: Path, runs) -> bool:
     return all(torch.equal(one[key], two[key]) for one, two in pairs for key in one)
 
 
+@pytest.mark.slow
 def test_two_seeds_have_the_bits_of_local_runs(tmp_path, capsys):
     cluster.train(Order(SEEDS, Place(tmp_path / "ray"), NONE), None)
     lines = capsys.readouterr().out.splitlines()

@@ -122,6 +122,7 @@ def test_a_killed_worker_process_is_told_and_the_same_command_goes_on(tmp_path, 
     assert len(on_two(tmp_path)) == 400
 
 
+@pytest.mark.slow
 def test_a_worker_process_killed_while_a_shard_is_written_is_told(tmp_path, monkeypatch):
     """Seen when the next task is given away."""
     write, left = measure._write, [1]

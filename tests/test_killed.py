@@ -90,6 +90,7 @@ def killed(unharmed: Child, kills: int, tmp_path: Path, seed: int) -> Tally:
     return tally
 
 
+@pytest.mark.slow
 def test_five_kills_at_any_time(tmp_path_factory, tmp_path):
     killed(clean(tmp_path_factory), 5, tmp_path, seed=0)
 

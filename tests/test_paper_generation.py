@@ -30,7 +30,10 @@ def brief(need):
     if isinstance(need, Scored):
         return dataclasses.replace(need, parts=tuple(map(brief, need.parts)))
     if isinstance(need, Generation):
-        short = [dataclasses.replace(one, sampler=dataclasses.replace(one.sampler, steps=2)) for one in need.methods]
+        short = [
+            dataclasses.replace(one, sampler=dataclasses.replace(one.sampler, steps=min(2, one.sampler.steps)))
+            for one in need.methods
+        ]
         return dataclasses.replace(need, methods=tuple(short), images=4, every=min(need.every, 1))
     return dataclasses.replace(need, samples=4)
 

@@ -3,12 +3,8 @@
 Plain SGLD from noise, from a Gaussian and from the PCA of each class, and eq. 7 from the PCA.
 """
 
-import dataclasses
+from energylens.generate import EQ7, PCA, SGLD, Gaussian, Generation, Method, Random, demo
 
-from energylens.generate import EQ7, PCA, SAMPLERS, Gaussian, Generation, Method, Random, demo
-
-SGLD = dataclasses.replace(SAMPLERS["sgld"], steps=500, step_size=0.125)
-"""as many steps as eq. 7's, each as far as momentum's in the long run: 0.025 / (1 - 0.8)"""
 DEMO = Generation(
     models=("SAT=demo:sat",),
     data="digits:train",

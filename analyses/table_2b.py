@@ -3,14 +3,10 @@
 The paper does not tell how many steps its final images took; eq. 7's are those of its best documented notebook.
 """
 
-import dataclasses
-
-from energylens.generate import EQ7, PCA, SAMPLERS, Gaussian, Generation, Method, Random, Scored, demo
+from energylens.generate import EQ7, PCA, SAMPLERS, SGLD, Gaussian, Generation, Method, Random, Scored, demo
 
 SEEDS = (0, 1, 2)
 NONE = SAMPLERS["none"]
-SGLD = dataclasses.replace(SAMPLERS["sgld"], steps=500, step_size=0.125)
-"""as many steps as eq. 7's, each as far as momentum's in the long run: 0.025 / (1 - 0.8)"""
 SPACES = ("demo:standard-14", "demo:standard-10")
 
 

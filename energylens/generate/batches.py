@@ -13,7 +13,6 @@ import torch
 from energylens import provenance, references, shards
 from energylens.attacks.precision import Half
 from energylens.errors import UserError, many
-from energylens.generate import levels
 from energylens.generate.ready import Ready, Task
 from energylens.generate.recorder import Recorder
 from energylens.models import check
@@ -25,7 +24,7 @@ def make(ready: Ready, task: Task, advance: Callable[[int], None] = lambda steps
 
     Args:
         ready: the recipe.
-        task: which chains.
+        task: which chains; the levels of its subject are known.
         advance: told of each step, times chains.
 
     Returns:
@@ -35,10 +34,9 @@ def make(ready: Ready, task: Task, advance: Callable[[int], None] = lambda steps
         UserError: the device has too little memory.
     """
     recipe, subject, sampler = ready.recipe, task.subject, task.method.sampler
+    assert subject.levels is not None
     net, exact, size = subject.net.to(ready.place.where), recipe.precision == "fp32", task.stop - task.start
     with memory(ready.place.where, size):
-        if subject.levels is None:
-            subject.levels = levels.of(net, subject.sha, ready.images, ready.place.batch or levels.BATCH)
         began = time.monotonic()
         x, y, index = _start(ready, task)
         recorder = Recorder(net, exact, y, index, subject.levels, sampler.loss, recipe.every, recipe.frames)
